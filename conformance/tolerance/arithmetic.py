@@ -1,0 +1,45 @@
+"""Hypotheses on arithmetic and libraries, each in units of the unit roundoff u. The derivation is docs/tolerances.md."""
+
+from dataclasses import dataclass
+from math import expm1, log1p
+
+SQUARE_ROOT = 2
+"""A library's square root is within 2 u relative (IEEE 754: 1; vectorised and GPU square roots: 1 ulp)."""
+DIVISION = 4
+"""A division or a reciprocal is within 4 u relative (IEEE 754: 1; GPU full-range division: 2 ulp)."""
+LOGARITHM = 8
+"""log is within 8 u relative of the logarithm of its argument."""
+LGAMMA_RELATIVE = 16
+LGAMMA_ABSOLUTE = 64
+"""lgamma is within 16 u relative plus 64 u absolute: implementations lose relative accuracy at its zeros 1 and 2."""
+WEIGHT = 2 * DIVISION
+"""A mean is one division, or two when a mean of means is taken."""
+GAIN = SQUARE_ROOT + 1
+"""The gain unit_rms is a square root and a multiplication."""
+EVALUATION = 1 + 2.0**-20
+"""These bounds are themselves evaluated in binary64, on at most 2**30 terms: their own error is far below this."""
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A dtype: unit roundoff of element operations and of the accumulator, smallest normal and significand bits."""
+
+    name: str
+    unit: float
+    accumulator: float
+    smallest_normal: float
+    bits: int
+
+    def grow(self, operations: int) -> float:
+        """(1 + u)**operations - 1, without the cancellation that makes it 0 for u = 2**-53."""
+        return expm1(operations * log1p(self.unit))
+
+    def summation(self, terms: int) -> float:
+        """Relative error of a sum of `terms` non-negative numbers in any order and any tree: (terms - 1) u_a."""
+        return (terms - 1) * self.accumulator
+
+
+ARITHMETICS = {
+    "float32": Arithmetic("float32", 2.0**-24, 2.0**-24, 2.0**-126, 24),
+    "float64": Arithmetic("float64", 2.0**-53, 2.0**-53, 2.0**-1022, 53),
+}

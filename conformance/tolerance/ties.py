@@ -1,0 +1,33 @@
+"""Exact ties that survive rounding: where a correct codepath can be held to sign(0) = 0."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.case import Float64
+
+_AXES = (1, 2, 3)
+
+
+def _proportional_by_power_of_two(prediction: Float64, target: Float64) -> NDArray[np.bool_]:
+    """Return, per sample, whether p = 2^j t element by element; shape (B, 1, 1, 1)."""
+    p_fraction, p_exponent = np.frexp(prediction)
+    t_fraction, t_exponent = np.frexp(target)
+    lit = target != 0
+    step = p_exponent - t_exponent
+    highest = np.max(np.where(lit, step, np.iinfo(np.int32).min), axis=_AXES, keepdims=True)
+    same = (p_fraction == t_fraction) & (~lit | (step == highest))
+    return np.all(same, axis=_AXES, keepdims=True)
+
+
+def normalised_ties(prediction: Float64, target: Float64, p_dark: Float64, t_dark: Float64) -> NDArray[np.bool_]:
+    """Return where p_i / P and t_i / T are the same number in every rounding.
+
+    That is so at p_i = t_i = 0, and in a sample whose prediction is a power of two times its target: every operation
+    commutes with that power as long as both norms are bounded by eps or neither is. Ties that merely happen to hold
+    between exact norms are not preserved by rounding, and no codepath is held to them.
+    """
+    both_zero = (prediction == 0) & (target == 0)
+    neither_dark = (p_dark == 0) & (t_dark == 0)
+    both_dark = (p_dark != 0) & (t_dark != 0)
+    by_power = _proportional_by_power_of_two(prediction, target) & neither_dark
+    return both_zero | by_power | ((prediction == target) & both_dark)

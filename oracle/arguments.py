@@ -1,0 +1,49 @@
+"""Refusal of wrong shapes, ranks, dtypes and options. Values are never inspected: that would synchronise a device."""
+
+import jax
+import jax.numpy as jnp
+
+LAYOUT = "(B, C, H, W)"
+
+
+def require_amplitudes(predicted: jax.Array, target: jax.Array) -> None:
+    """Raise unless both arrays are non-empty, of one floating dtype and of one shape (B, C, H, W).
+
+    Raises
+    ------
+    TypeError
+        One of the two is no array of a floating dtype, or the dtypes differ.
+    ValueError
+        The rank is not 4, an axis is empty, or the shapes differ.
+    """
+    for name, array in (("predicted_amplitude", predicted), ("target_amplitude", target)):
+        if not hasattr(array, "dtype") or not jnp.issubdtype(array.dtype, jnp.floating):
+            got = getattr(array, "dtype", type(array).__name__)
+            raise TypeError(f"{name}: got {got}, wanted an array of a floating dtype; convert it with .astype")
+        if array.ndim != 4 or 0 in array.shape:
+            raise ValueError(
+                f"{name}: got shape {tuple(array.shape)}, wanted four non-empty axes {LAYOUT}; "
+                "add the missing batch or channel axis"
+            )
+    if predicted.dtype != target.dtype:
+        raise TypeError(
+            f"dtypes differ: predicted_amplitude is {predicted.dtype}, target_amplitude is {target.dtype}; "
+            "cast one of them on purpose"
+        )
+    if predicted.shape != target.shape:
+        raise ValueError(
+            f"shapes differ: predicted_amplitude {tuple(predicted.shape)}, target_amplitude {tuple(target.shape)}; "
+            "the losses never broadcast one against the other"
+        )
+
+
+def require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name}: got {value!r}, wanted one of {', '.join(choices)}")
+
+
+def require_positive(name: str, value: float) -> None:
+    """Raise ValueError unless the Python number `value` is finite and above zero."""
+    if not 0.0 < value < float("inf"):
+        raise ValueError(f"{name}: got {value!r}, wanted a finite number above 0")
