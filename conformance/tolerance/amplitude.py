@@ -89,7 +89,8 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     s = np.abs(sign).astype(np.float64)
     l1 = _of_samples(np.abs(phat))
     coupling = _of_samples(sign * phat) * (1 - p_dark)
-    c = np.abs(coupling) + size * LEVEL_OF_REFERENCE.unit * l1
+    loose = _of_samples(np.where((sign == 0) | unsettled, np.abs(phat), 0.0))
+    c = np.abs(coupling) + size * LEVEL_OF_REFERENCE.unit * l1 + loose
     ordered = arithmetic.summation(size)
     cubed = 1 / (1 - p_rho) ** 3
     direct = (1 + arithmetic.grow(DIRECT + GAIN)) / (1 - p_rho) - 1

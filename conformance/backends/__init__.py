@@ -1,0 +1,37 @@
+"""The table of backends: name -> module, imported only when asked for."""
+
+from importlib import import_module
+
+from conformance.backends.answer import Answer, Backend, Codepath, scale_argument
+from conformance.exit_codes import BackendError, UsageError
+
+__all__ = ["BACKENDS", "Answer", "Backend", "Codepath", "load_backend", "scale_argument"]
+
+BACKENDS = {
+    "jax": ("conformance.backends.jax_backend", "JaxBackend", "reference"),
+    "torch": ("conformance.backends.torch_backend", "TorchBackend", "torch"),
+    "tensorflow": ("conformance.backends.tensorflow_backend", "TensorFlowBackend", "tensorflow"),
+}
+
+
+def load_backend(name: str) -> Backend:
+    """Import one framework and return its backend.
+
+    Raises
+    ------
+    UsageError
+        No backend of this name.
+    BackendError
+        The framework is not installed or does not import.
+    """
+    if name not in BACKENDS:
+        raise UsageError(f"backend: got {name!r}, wanted one of {', '.join(BACKENDS)}")
+    module, attribute, extra = BACKENDS[name]
+    try:
+        backend: Backend = getattr(import_module(module), attribute)()
+    except Exception as error:  # a framework may fail to import in any way, and must then be missed aloud
+        raise BackendError(
+            f"backend {name}: does not import ({type(error).__name__}: {error}); "
+            f"install it with `pip install 'ptycho-loss-oracle[{extra}]'` or leave it out with --backend"
+        ) from error
+    return backend

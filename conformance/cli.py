@@ -1,0 +1,209 @@
+"""The command line: `run` judges the shipped codepaths, `check` anybody's loss, `gradients` compares the frameworks."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from conformance.backends import BACKENDS, Backend, Codepath, load_backend
+from conformance.case import DTYPES, Case, Question
+from conformance.check import check_loss, require, select
+from conformance.exit_codes import ConformanceError, ExitCode, UsageError
+from conformance.frames import read_frames
+from conformance.golden import load
+from conformance.judge import exit_code, judge_all, modes_of
+from conformance.locate import locate
+from conformance.measured import measured_cases
+from conformance.parity import parity
+from conformance.report import header, tool_version, write_report
+from conformance.table import print_failures, print_table
+from conformance.verdict import TIES, Verdict
+
+DEVICES = ("cpu", "cuda")
+WIDTH = 132
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Judge losses of ptychography networks. Exit codes: 0 conformant, 1 not, 2 usage, 3 fixtures missing or "
+    "altered, 4 backend or device missing, 5 nothing checked.",
+)
+Backends = Annotated[Optional[list[str]], typer.Option("--backend", help="jax, torch, tensorflow; repeatable [all]")]
+Dtypes = Annotated[Optional[list[str]], typer.Option("--dtype", help="float32, float64; repeatable [both]")]
+Modes = Annotated[
+    Optional[list[str]],
+    typer.Option("--mode", help="eager, compiled, all, or by name: jit, compile, function, xla; repeatable [eager]"),
+]
+Device = Annotated[str, typer.Option(help="cpu or cuda")]
+Ties = Annotated[str, typer.Option(help="strict: sign(0) = 0 at exact ties; subgradient: any subgradient there")]
+Report = Annotated[Optional[Path], typer.Option(help="write all verdicts to this file as JSON lines")]
+Cases = Annotated[Optional[list[str]], typer.Option("--case", help="judge only case ids of this pattern; repeatable")]
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+def _backends(names: Sequence[str] | None, device: str) -> dict[str, tuple[Backend, dict[str, str]]]:
+    require("device", (device,), DEVICES)
+    loaded = {name: load_backend(name) for name in dict.fromkeys(names or BACKENDS)}
+    return {name: (backend, backend.environment(device)) for name, backend in loaded.items()}
+
+
+def _finish(
+    verdicts: Sequence[Verdict], report: Path | None, subject: dict[str, Any], environments: dict[str, dict[str, str]]
+) -> None:
+    code = exit_code(verdicts)
+    console = _console()
+    print_table(console, verdicts)
+    print_failures(console, verdicts)
+    if report is not None:
+        write_report(report, header(subject, environments), verdicts, code)
+    judged = sum(verdict.status != "skip" for verdict in verdicts)
+    said = {ExitCode.CONFORMANT: "conformant", ExitCode.NOTHING_CHECKED: "nothing was checked"}
+    console.print(f"{said.get(code, 'NOT conformant')}: {judged} verdicts, {subject['subject']}, ties {subject['ties']}")
+    raise typer.Exit(int(code))
+
+
+def _judge(
+    plan: Iterable[tuple[Backend, Sequence[str]]], cases: Sequence[Case], dtypes: Sequence[str], device: str, ties: str
+) -> list[Verdict]:
+    verdicts: list[Verdict] = []
+    for backend, modes in plan:
+
+        def codepath(question: Question, backend: Backend = backend) -> Codepath:
+            return backend.shipped(question)
+
+        stream = judge_all(backend, codepath, cases, dtypes=dtypes, modes=modes, device=device, ties=ties)
+        total = len(cases) * len(dtypes) * len(modes)
+        progress = Console(stderr=True)
+        verdicts += track(
+            stream, f"{backend.name}: {', '.join(modes)}", total, console=progress, disable=not progress.is_terminal
+        )
+    return verdicts
+
+
+@app.command()
+def run(
+    backend: Backends = None,
+    dtype: Dtypes = None,
+    mode: Modes = None,
+    device: Device = "cpu",
+    ties: Ties = "strict",
+    case: Cases = None,
+    data: Annotated[Optional[Path], typer.Option(help="judge on these diffraction frames instead of fixtures")] = None,
+    frames: Annotated[int, typer.Option(help="how many frames of --data")] = 64,
+    nphotons: Annotated[Optional[float], typer.Option(help="photons of a mean frame of --data")] = None,
+    report: Report = None,
+) -> None:
+    """Judge the shipped codepaths of every backend against the golden truth, or on measured frames."""
+    dtypes, requested = tuple(dtype or DTYPES), tuple(mode or ("eager",))
+    require("dtype", dtypes, DTYPES)
+    require("ties", (ties,), TIES)
+    if nphotons is not None and not 0 < nphotons < float("inf"):
+        raise UsageError(f"--nphotons: got {nphotons}, wanted a finite number above 0")
+    cases: Sequence[Case]
+    if data is None:
+        golden = load()
+        cases, subject = select(golden.cases, case or ()), f"suite {golden.digest[:12]}"
+        digest = golden.digest
+    else:
+        found = read_frames(data, frames)
+        digest = hashlib.sha256(data.read_bytes()).hexdigest()
+        subject = f"{data.name}: {found.source}"
+    loaded = _backends(backend, device)
+    plan = [(entry, modes_of(entry, requested)) for entry, _ in loaded.values()]
+    if data is not None:
+        cases = select(tuple(measured_cases(found, nphotons, load_backend("jax"))), case or ())
+    verdicts = _judge(plan, cases, dtypes, device, ties)
+    about = {
+        "command": "run", "subject": subject, "sha256": digest, "ties": ties, "device": device,
+        "dtypes": dtypes, "modes": requested,
+    }  # fmt: skip
+    _finish(verdicts, report, about, {name: environment for name, (_, environment) in loaded.items()})
+
+
+@app.command()
+def check(
+    target: Annotated[str, typer.Argument(metavar="MODULE:ATTR", help="the loss, or FILE.py:ATTR")],
+    loss: Annotated[str, typer.Option(help="amplitude_l2_mae, amplitude_mae or poisson_nll")],
+    framework: Annotated[str, typer.Option(help="torch, tensorflow or jax")] = "torch",
+    dtype: Dtypes = None,
+    mode: Modes = None,
+    device: Device = "cpu",
+    ties: Ties = "strict",
+    case: Cases = None,
+    report: Report = None,
+) -> None:
+    """Judge any loss f(prediction, target), or f(prediction, target, scale) for poisson_nll, on (B, C, H, W) tensors."""
+    require("device", (device,), DEVICES)
+    golden = load()
+    environment = load_backend(framework).environment(device)
+    dtypes, modes = tuple(dtype or DTYPES), tuple(mode or ("eager",))
+    result = check_loss(
+        locate(target),
+        loss=loss,
+        framework=framework,
+        dtype=dtypes,
+        mode=modes,
+        device=device,
+        ties=ties,
+        cases=tuple(case or ()),
+    )
+    about = {
+        "command": "check", "subject": f"{target} as {loss}, suite {golden.digest[:12]}", "sha256": golden.digest,
+        "ties": ties, "device": device, "dtypes": dtypes, "modes": modes,
+    }  # fmt: skip
+    _finish(result.verdicts, report, about, {framework: environment})
+
+
+@app.command()
+def gradients(backend: Backends = None, dtype: Dtypes = None, case: Cases = None) -> None:
+    """Compare the gradients of the shipped codepaths pairwise: largest difference over tolerance, and where."""
+    dtypes = tuple(dtype or DTYPES)
+    require("dtype", dtypes, DTYPES)
+    cases = select(load().cases, case or ())
+    names = tuple(dict.fromkeys(backend or BACKENDS))
+    if len(names) < 2:
+        raise UsageError(f"--backend: got {', '.join(names)}, wanted at least two to compare")
+    rows = parity([entry for entry, _ in _backends(names, "cpu").values()], cases, dtypes)
+    table = Table(title="largest difference of two gradients / what two correct ones can differ by")
+    for name in ("loss", "dtype", "pair", "cases", "margin", "case", "where", "left", "right"):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(
+            row.loss, row.dtype, f"{row.left} - {row.right}", str(row.cases), f"{row.worst.margin:.3g}", row.case_id,
+            str(list(row.worst.index)), f"{row.worst.got:.9g}", f"{row.worst.wanted:.9g}",
+            style=None if row.holds else "red",
+        )  # fmt: skip
+    console = _console()
+    console.print(table)
+    if not rows:
+        console.print("nothing was checked")
+        raise typer.Exit(int(ExitCode.NOTHING_CHECKED))
+    agree = all(row.holds for row in rows)
+    console.print("gradients agree" if agree else "gradients DIFFER: see the rows with a margin above 1")
+    raise typer.Exit(int(ExitCode.CONFORMANT if agree else ExitCode.NOT_CONFORMANT))
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False) -> None:
+    """Say which version this is."""
+    if show:
+        typer.echo(tool_version())
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; a ConformanceError becomes one line on stderr and its exit code."""
+    try:
+        app()
+    except ConformanceError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(int(error.exit_code)) from error

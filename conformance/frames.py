@@ -1,0 +1,115 @@
+"""Real diffraction frames from a file: which array holds them, in which unit, and whether they are fit to judge on."""
+
+import bz2
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conformance.case import Array, Float64
+from conformance.exit_codes import UsageError
+
+COUNTS = "counts"
+AMPLITUDES = "amplitudes"
+NAMED_ARRAYS = {"diffraction": AMPLITUDES, "diff3d": COUNTS, "data": COUNTS}
+"""In this order of preference: PtychoPINN's amplitudes, its legacy intensities, a measured scan's photon counts."""
+DEFAULT_NPHOTONS = 1e9
+LARGEST_FILE = 8 << 30
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Diffraction amplitudes (n, H, W) that float32 holds exactly, and the photons of a mean frame where known."""
+
+    amplitudes: Float64
+    source: str
+    nphotons: float | None
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    if path.suffix != ".bz2":
+        return path.read_bytes()
+    with bz2.open(path) as stream:
+        content = stream.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise UsageError(f"{path}: holds more than {LARGEST_FILE} bytes; unpack it and pass a part")
+    return content
+
+
+def _load(path: Path) -> tuple[dict[str, Array], bool]:
+    """Return the arrays of an NPZ, or the only array of an NPY under the file's name; and whether it was an NPZ."""
+    try:
+        content = _read(path)
+        loaded: Any = np.load(io.BytesIO(content), allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {path.name: loaded}, False
+        wanted = [name for name in (*NAMED_ARRAYS, "_metadata") if name in loaded.files]
+        return {name: loaded[name] for name in wanted}, True
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path}: neither an NPZ nor an NPY file of plain arrays ({error})") from error
+
+
+def _frames_first(array: Array, where: str) -> Array:
+    while array.ndim > 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3 or 0 in array.shape:
+        raise UsageError(f"{where}: shape {array.shape}, wanted frames (n, H, W)")
+    first, second, third = array.shape
+    return np.moveaxis(array, 2, 0) if first == second != third else array
+
+
+def _refuse_bad_numbers(array: Array, where: str) -> None:
+    if array.dtype.kind not in "uif":
+        raise UsageError(f"{where}: dtype {array.dtype}, wanted real numbers")
+    for name, bad in (("non-finite", ~np.isfinite(array)), ("negative", array < 0)):
+        if np.any(bad):
+            first = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise UsageError(f"{where}: {name} number {array[first]} at frame, row, column {first}; mask or repair it")
+
+
+def _metadata_nphotons(arrays: dict[str, Array]) -> float | None:
+    if "_metadata" not in arrays:
+        return None
+    try:
+        metadata = json.loads(str(arrays["_metadata"].item()))
+        found = metadata.get("nphotons", metadata.get("physics_parameters", {}).get("nphotons"))
+        return None if found is None else float(found)
+    except (ValueError, AttributeError, TypeError):
+        return None
+
+
+def read_frames(path: Path, count: int) -> Frames:
+    """Read `count` frames, evenly spaced over the file, as amplitudes rounded to float32.
+
+    Raises
+    ------
+    UsageError
+        The file is missing or of no known form, has fewer frames, or holds negative or non-finite numbers.
+    """
+    if count < 1:
+        raise UsageError(f"frames: got {count}, wanted at least 1")
+    arrays, named = _load(path)
+    known = [name for name in (NAMED_ARRAYS if named else arrays) if name in arrays]
+    if not known:
+        raise UsageError(f"{path}: holds none of the arrays {', '.join(NAMED_ARRAYS)}")
+    name = known[0]
+    unit = NAMED_ARRAYS.get(name, AMPLITUDES)
+    where = f"{path}: array {name}"
+    frames = _frames_first(arrays[name], where)
+    if frames.shape[0] < count:
+        raise UsageError(f"{where}: {frames.shape[0]} frames, wanted {count}; pass a smaller --frames")
+    _refuse_bad_numbers(frames, where)
+    chosen = frames[np.arange(count) * frames.shape[0] // count].astype(np.float64)
+    amplitudes = (np.sqrt(chosen) if unit == COUNTS else chosen).astype(np.float32).astype(np.float64)
+    if not np.all(np.isfinite(amplitudes)) or not np.any(amplitudes > 0):
+        raise UsageError(f"{where}: the chosen frames are all dark, or too bright for float32")
+    measured = float(np.mean(np.sum(chosen, axis=(1, 2)))) if unit == COUNTS else _metadata_nphotons(arrays)
+    return Frames(amplitudes, f"{name} ({unit}), {count} of {frames.shape[0]} frames {frames.shape[1:]}", measured)

@@ -1,0 +1,81 @@
+"""Cases from real frames: frames become targets, predictions are made from them, the reference in float64 is the truth."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from conformance.backends import Backend, Codepath
+from conformance.case import Case, Float64, Parameters, Question, Scale, Truth
+from conformance.exit_codes import BackendError
+from conformance.frames import DEFAULT_NPHOTONS, Frames
+from conformance.tolerance import bounds
+
+CHANNELS = 4
+SAMPLES = 2
+REFERENCE_DTYPE = "float64"
+
+
+def predict(target: Float64) -> Float64:
+    """Return a plausible prediction of (..., H, W): blurred and lifted; still dark at half of the dark pixels.
+
+    Zero rates under non-zero counts, whose loss is infinite, never occur.
+    """
+    blurred = 0.5 * target + 0.25 * np.roll(target, 1, -1) + 0.25 * np.roll(target, 1, -2)
+    lifted = blurred + np.max(target, axis=(-2, -1), keepdims=True) / 64
+    rows, columns = np.indices(target.shape[-2:])
+    dark = (target == 0) & ((rows + columns) % 2 == 0)
+    return np.asarray(np.where(dark, 0.0, lifted).astype(np.float32).astype(np.float64))
+
+
+def intensity_scale(frames: Frames, nphotons: float | None) -> Scale:
+    """Return the scale at which a mean frame has `nphotons` photons, as a number that float32 holds.
+
+    Without `nphotons`: the file's own photons, or DEFAULT_NPHOTONS where it names none.
+    """
+    photons = nphotons or frames.nphotons or DEFAULT_NPHOTONS
+    intensity = float(np.mean(np.sum(np.square(frames.amplitudes), axis=(1, 2))))
+    return Scale(float(np.float32(np.sqrt(photons / intensity))))
+
+
+def _batches(frames: Frames) -> Iterator[Float64]:
+    count, height, width = frames.amplitudes.shape
+    channels = CHANNELS if count % CHANNELS == 0 else 1
+    samples = frames.amplitudes.reshape((count // channels, channels, height, width))
+    for start in range(0, samples.shape[0], SAMPLES):
+        yield samples[start : start + SAMPLES]
+
+
+def _sign(question: Question) -> np.ndarray:
+    """Signs from float64; what that cannot settle the tolerance treats as open, and exact ties are made 0."""
+    p, t = question.prediction, question.target
+    if question.loss == "amplitude_l2_mae":
+        eps = question.parameters.eps
+        p_norm, t_norm = (np.maximum(np.sqrt(np.sum(a * a, axis=(1, 2, 3), keepdims=True)), eps) for a in (p, t))
+        p, t = p / p_norm, t / t_norm
+    return np.sign(p - t).astype(np.int8)
+
+
+def _case(question: Question, reference: Backend, codepath: Callable[[Question], Codepath]) -> Case:
+    answer = reference.answer(codepath(question), question, dtype=REFERENCE_DTYPE, mode="eager", device="cpu")
+    value, gradient = np.asarray(answer.value, np.float64), np.asarray(answer.gradient, np.float64)
+    if not np.all(np.isfinite(value)) or not np.all(np.isfinite(gradient)):
+        raise BackendError(f"case {question.case_id}: the reference gave a non-finite number on finite frames")
+    sign = None if question.loss == "poisson_nll" else _sign(question)
+    own = bounds(question, value, sign, REFERENCE_DTYPE)
+    truth = Truth(value, gradient, sign, own.value, own.gradient)
+    ties = sign is not None and bool(np.any(sign == 0))
+    return Case(question, truth, why="measured frames", catches="what small synthetic cases do not show", has_ties=ties)
+
+
+def measured_cases(frames: Frames, nphotons: float | None, reference: Backend) -> Iterator[Case]:
+    """Yield, for each batch of frames, one case of each loss."""
+    scale = intensity_scale(frames, nphotons)
+    for number, target in enumerate(_batches(frames)):
+        prediction = predict(target)
+        for loss, parameters in (
+            ("amplitude_l2_mae", Parameters()),
+            ("amplitude_mae", Parameters(scale=scale)),
+            ("poisson_nll", Parameters(scale=scale)),
+        ):
+            question = Question(f"frames-{number:03d}-{loss}", loss, parameters, prediction, target)
+            yield _case(question, reference, reference.shipped)
