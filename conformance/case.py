@@ -1,6 +1,6 @@
 """What a codepath is asked, and what the judge alone knows: a question, its truth, and the two together."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -88,4 +88,5 @@ class Case:
     why: str = ""
     catches: str = ""
     bit_exact: bool = False
-    has_ties: bool = field(default=False)
+    """Straight IEEE arithmetic makes no error at all here. Libraries may (a vectorised power), so it is no tolerance."""
+    has_ties: bool = False

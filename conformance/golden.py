@@ -126,16 +126,15 @@ def _case(path: Path, record: dict[str, Any], content: bytes) -> Case:
         target=arrays["target"].astype(np.float64),
     )
     value, gradient, sign = arrays["value"], arrays["gradient"], arrays.get("sign")
-    exact = bool(record["bit_exact"])
     truth = Truth(
         value=value,
         gradient=gradient,
         sign=sign,
-        value_error=np.zeros_like(value) if exact else rounding_error(value),
-        gradient_error=np.zeros_like(gradient) if exact else rounding_error(gradient),
+        value_error=rounding_error(value),
+        gradient_error=rounding_error(gradient),
     )
     ties = sign is not None and bool(np.any(sign == 0))
-    return Case(question, truth, record["why"], record["catches"], exact, ties)
+    return Case(question, truth, record["why"], record["catches"], bool(record["bit_exact"]), ties)
 
 
 def load(folder: Path | None = None) -> GoldenSet:

@@ -86,14 +86,9 @@ def _form_faults(name: str, array: Array, dtype: str, shape: tuple[int, ...]) ->
 
 
 def tolerances(case: Case, dtype: str) -> tuple[Bounds, Float64, Float64]:
-    """Return the derivation's bounds and the tolerances of value and gradient that follow for this case.
-
-    A bit-exact case has tolerance 0. Elsewhere the truth's own error is added.
-    """
+    """Return the derivation's bounds, and the tolerances of value and gradient: those plus the truth's own error."""
     truth = case.truth
     derived = bounds(case.question, truth.value, truth.sign, dtype)
-    if case.bit_exact:
-        return derived, np.zeros_like(truth.value), np.zeros_like(truth.gradient)
     return derived, derived.value + truth.value_error, derived.gradient + truth.gradient_error
 
 
@@ -103,10 +98,10 @@ def _gradient_worst(case: Case, derived: Bounds, gradient: Float64, tolerance: F
     if truth.sign is None or not case.has_ties:
         return worst, ""
     if ties == "subgradient":
-        settled = np.zeros_like(tolerance) if case.bit_exact else derived.settled_gradient + truth.gradient_error
+        settled = derived.settled_gradient + truth.gradient_error
         margin = subgradient_margin(case.question, truth.sign, derived, gradient, settled)
         return Worst(margin, worst.index, worst.got, worst.wanted, worst.tolerance), "; no subgradient fits"
-    if worst.margin > 1 and derived.tied[worst.index]:
+    if worst.margin > 1 and derived.tied[worst.index] and not isnan(worst.got):
         return worst, "; an exact tie, where sign(0) = 0 is declared (any subgradient: --ties subgradient)"
     return worst, ""
 

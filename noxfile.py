@@ -1,0 +1,97 @@
+"""Every check of the project, one session each; CI only calls these."""
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types", "fixtures", "tests"]
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = True
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+BACKENDS = {"jax": ["jax"], "torch": ["torch"], "tensorflow": ["tensorflow"], "all": ["jax", "torch", "tensorflow"]}
+ALL = BACKENDS["all"]
+
+
+def groups(*names: str) -> list[str]:
+    """Return the requirements of PEP 735 groups."""
+    return [requirement for name in names for requirement in nox.project.dependency_groups(PYPROJECT, name)]
+
+
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install, with the CPU build of torch: from PIP_FIND_LINKS where that is set, else by uv's own choice."""
+    wants_torch = any(requirement.startswith("torch") for requirement in requirements)
+    environment = {}
+    if session.venv_backend == "uv":
+        if "PIP_FIND_LINKS" in os.environ:
+            environment["UV_FIND_LINKS"] = os.environ["PIP_FIND_LINKS"]
+        elif wants_torch:
+            environment["UV_TORCH_BACKEND"] = "cpu"
+        if "PIP_CERT" in os.environ:
+            environment.setdefault("SSL_CERT_FILE", os.environ["PIP_CERT"])
+    session.install(*requirements, env=environment)
+
+
+@nox.session
+@nox.parametrize("backend", [nox.param(name, id=name) for name in BACKENDS])
+def conformance(session: nox.Session, backend: str) -> None:
+    """Judge the shipped codepaths: every case, dtype and mode. `all` has the three frameworks in one environment."""
+    install(session, ".", *groups(*BACKENDS[backend]))
+    chosen = [argument for name in BACKENDS[backend] for argument in ("--backend", name)]
+    arguments = session.posargs or ["--mode", "all", "--report", "report.jsonl"]
+    session.run("ptycho-oracle", "run", *chosen, *arguments)
+
+
+@nox.session
+def gradients(session: nox.Session) -> None:
+    """Compare the gradients of Torch, TensorFlow and JAX pair by pair."""
+    install(session, ".", *groups(*ALL))
+    session.run("ptycho-oracle", "gradients", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the test suite, on an installed package, with all three frameworks."""
+    install(session, ".", *groups("test", *ALL))
+    session.run("pytest", *session.posargs, env={"PYTHONDONTWRITEBYTECODE": "1"})
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def fixtures(session: nox.Session) -> None:
+    """Prove that the golden set regenerates byte for byte; `-- regenerate` writes it."""
+    install(session, *groups("fixtures"))
+    command = session.posargs or ["check"]
+    session.run("python", "-m", "fixtures", *command)
+    if command == ["check"]:
+        baseline = {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3"}
+        session.run("python", "-m", "fixtures", "check", env=baseline)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, imports and formatting."""
+    install(session, *groups("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    install(session, ".", *groups("types", "fixtures", "jax", "torch"), "pytest")
+    session.run("mypy")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it outside the checkout and judge Torch with it: golden data must have travelled."""
+    install(session, "build")
+    out = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(out, ignore_errors=True)
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(out))
+    (built,) = out.glob("*.whl")
+    install(session, str(built), *groups("torch"))
+    session.chdir(session.create_tmp())
+    session.run("ptycho-oracle", "run", "--backend", "torch")
