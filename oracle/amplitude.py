@@ -35,7 +35,7 @@ def amplitude_l2_mae(
 
     Parameters
     ----------
-    predicted_amplitude, target_amplitude : array (B, C, H, W), floating, same dtype
+    predicted_amplitude, target_amplitude : array (B, C, H, W), both float32 or both float64
         Diffraction amplitudes p and t: square roots of intensities, in any common unit (the loss has none). They are
         meant to be >= 0 and finite; the formulas hold for signed values too. Values are not inspected: a NaN gives NaN.
     scope : {"sample"}
@@ -56,7 +56,7 @@ def amplitude_l2_mae(
     Raises
     ------
     TypeError
-        Integer, complex or mixed dtypes.
+        Integer, complex, half-precision or mixed dtypes.
     ValueError
         Wrong rank, empty or different shapes, an unknown option, eps not above 0.
 
@@ -98,7 +98,7 @@ def amplitude_mae(
 
     Parameters
     ----------
-    predicted_amplitude, target_amplitude : array (B, C, H, W), floating, same dtype
+    predicted_amplitude, target_amplitude : array (B, C, H, W), both float32 or both float64
         Diffraction amplitudes p and t.
     intensity_scale : float or scalar array, default 1
         s: turns an amplitude into one whose square is photons. A constant of the data set, never differentiated.

@@ -1,25 +1,25 @@
 """Refusal of wrong shapes, ranks, dtypes and options. Values are never inspected: that would synchronise a device."""
 
 import jax
-import jax.numpy as jnp
 
 LAYOUT = "(B, C, H, W)"
+DTYPES = ("float32", "float64")
 
 
 def require_amplitudes(predicted: jax.Array, target: jax.Array) -> None:
-    """Raise unless both arrays are non-empty, of one floating dtype and of one shape (B, C, H, W).
+    """Raise unless both arrays are non-empty, both float32 or both float64, and of one shape (B, C, H, W).
 
     Raises
     ------
     TypeError
-        One of the two is no array of a floating dtype, or the dtypes differ.
+        One of the two is no float32 or float64 array, or the dtypes differ.
     ValueError
         The rank is not 4, an axis is empty, or the shapes differ.
     """
     for name, array in (("predicted_amplitude", predicted), ("target_amplitude", target)):
-        if not hasattr(array, "dtype") or not jnp.issubdtype(array.dtype, jnp.floating):
-            got = getattr(array, "dtype", type(array).__name__)
-            raise TypeError(f"{name}: got {got}, wanted an array of a floating dtype; convert it with .astype")
+        got = getattr(array, "dtype", type(array).__name__)
+        if str(got) not in DTYPES:
+            raise TypeError(f"{name}: got {got}, wanted an array of {' or '.join(DTYPES)}; cast it on purpose")
         if array.ndim != 4 or 0 in array.shape:
             raise ValueError(
                 f"{name}: got shape {tuple(array.shape)}, wanted four non-empty axes {LAYOUT}; "

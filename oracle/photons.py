@@ -28,7 +28,7 @@ def intensity_scale(
         Mean number of photons in one diffraction pattern, above 0.
     source : {"dataset", "closed_form"}
         `closed_form` is right only for data normalised to a mean sum of t^2 of (N / 2)^2.
-    target_amplitude : array (B, C, H, W), floating
+    target_amplitude : array (B, C, H, W), float32 or float64
         t, required by `dataset`. All of the data set: a scale taken per shard or per batch is another function.
     pixels : int
         N = H = W, required by `closed_form`.

@@ -55,7 +55,7 @@ def poisson_nll(
 
     Parameters
     ----------
-    predicted_amplitude, target_amplitude : array (B, C, H, W), floating, same dtype
+    predicted_amplitude, target_amplitude : array (B, C, H, W), both float32 or both float64
         Diffraction amplitudes p and t. lambda and k are photons per pixel; counts need not be integers.
     intensity_scale : float or scalar array
         s, given, or derived with `oracle.intensity_scale`. A constant of the data set, never differentiated.
@@ -73,7 +73,7 @@ def poisson_nll(
     Raises
     ------
     TypeError
-        Integer, complex or mixed dtypes.
+        Integer, complex, half-precision or mixed dtypes.
     ValueError
         Wrong rank, empty or different shapes, a scale that is no scalar, an unknown option.
 

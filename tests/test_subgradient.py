@@ -1,0 +1,79 @@
+"""Ties: strict by default, any subgradient on request, and nothing that is neither."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance import check_loss
+from conformance.backends.answer import Answer
+from conformance.case import Case
+from conformance.verdict import judge_answer
+
+
+def _normalised(p: Any) -> Any:
+    return p / p.square().sum((1, 2, 3), keepdim=True).sqrt()
+
+
+def _with_sign_of_zero(sign: float) -> Any:
+    def loss(p: Any, t: Any) -> Any:
+        d = _normalised(p) - _normalised(t)
+        return (d.abs() + sign * d * (d == 0)).mean()
+
+    return loss
+
+
+@pytest.mark.parametrize("case", ["l2-equal", "l2-double", "l2-dead-pixels"])
+@pytest.mark.parametrize("sign", [1.0, -1.0, 0.5])
+def test_another_subgradient_fails_strictly_and_passes_on_request(case: str, sign: float) -> None:
+    loss = _with_sign_of_zero(sign)
+    strict = check_loss(loss, loss="amplitude_l2_mae", cases=[case])
+    assert not strict.conformant
+    if case == "l2-dead-pixels":
+        assert "sign(0) = 0 is declared" in strict.failures[0].message
+    assert check_loss(loss, loss="amplitude_l2_mae", cases=[case], ties="subgradient").conformant
+
+
+@pytest.mark.parametrize("case", ["l2-equal", "l2-dead-pixels"])
+def test_more_than_a_subgradient_fails_either_way(case: str) -> None:
+    result = check_loss(_with_sign_of_zero(1.5), loss="amplitude_l2_mae", cases=[case], ties="subgradient")
+    assert not result.conformant
+    assert "no subgradient fits" in result.failures[0].message
+
+
+def test_sign_zero_is_a_subgradient_too() -> None:
+    loss = _with_sign_of_zero(0.0)
+    for ties in ("strict", "subgradient"):
+        assert check_loss(loss, loss="amplitude_l2_mae", cases=["l2-dead-pixels"], ties=ties).conformant
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_gradient_without_its_coupling_is_no_subgradient(case_of: dict[str, Case], dtype: str) -> None:
+    """Signs alone, w s / P, satisfy the interval test with alpha = 0: only <g, p> = 0 finds them."""
+    case = case_of["l2-dead-pixels"]
+    p = case.question.prediction
+    norm = np.sqrt(np.sum(p * p, axis=(1, 2, 3), keepdims=True))
+    assert case.truth.sign is not None
+    uncoupled = (case.question.weight / norm * case.truth.sign).astype(dtype)
+    answer = Answer(case.truth.value.astype(dtype), uncoupled)
+    for ties in ("strict", "subgradient"):
+        assert judge_answer(case, answer, dtype, ties)[0] == "fail"
+
+
+@pytest.mark.parametrize("case", ["l2-equal", "l2-dead-pixels", "l2-dark-both", "mae-dead-pixels", "mae-equal"])
+def test_a_spoilt_gradient_is_no_subgradient(case_of: dict[str, Case], case: str) -> None:
+    chosen = case_of[case]
+    for spoil in (np.nan, np.inf, 1.0):
+        gradient = chosen.truth.gradient.copy()
+        gradient.flat[-7] += spoil  # in a lit sample: in a dark one the slope is 1 / eps
+        answer = Answer(chosen.truth.value, gradient)
+        assert judge_answer(chosen, answer, "float64", "subgradient")[0] == "fail"
+
+
+@pytest.mark.parametrize("sign", [1.0, -0.25])
+def test_the_legacy_loss_has_subgradients_without_coupling(sign: float) -> None:
+    def loss(p: Any, t: Any) -> Any:
+        return ((p - t).abs() + sign * (p - t) * (p == t)).mean()
+
+    assert not check_loss(loss, loss="amplitude_mae", cases=["mae-dead-pixels"]).conformant
+    assert check_loss(loss, loss="amplitude_mae", cases=["mae-dead-pixels"], ties="subgradient").conformant
