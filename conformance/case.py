@@ -52,13 +52,14 @@ class Question:
     def weight(self) -> float:
         """What one element's loss is multiplied by in the sum of the returned values."""
         batch, elements = self.prediction.shape[0], self.prediction.size
-        return {
+        weights: dict[str, float] = {
             "mean": 1 / elements,
             "sum": 1.0,
             "sample": batch / elements,
             "sample_sum": 1 / batch,
             "none": 1.0,
-        }[self.parameters.reduction]
+        }
+        return weights[self.parameters.reduction]
 
     @property
     def value_shape(self) -> tuple[int, ...]:
@@ -88,5 +89,5 @@ class Case:
     why: str = ""
     catches: str = ""
     bit_exact: bool = False
-    """Straight IEEE arithmetic makes no error at all here. Libraries may (a vectorised power), so it is no tolerance."""
+    """Straight IEEE arithmetic makes no error here. Libraries may (a vectorised power), so it is no tolerance."""
     has_ties: bool = False

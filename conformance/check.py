@@ -64,9 +64,7 @@ def select(cases: Sequence[Case], patterns: Sequence[str]) -> tuple[Case, ...]:
     """Return the cases whose id matches one of the shell patterns; all of them without a pattern."""
     if not patterns:
         return tuple(cases)
-    return tuple(
-        case for case in cases if any(fnmatchcase(case.question.case_id, pattern) for pattern in patterns)
-    )
+    return tuple(case for case in cases if any(fnmatchcase(case.question.case_id, pattern) for pattern in patterns))
 
 
 def check_loss(

@@ -67,7 +67,9 @@ def _finish(
         write_report(report, header(subject, environments), verdicts, code)
     judged = sum(verdict.status != "skip" for verdict in verdicts)
     said = {ExitCode.CONFORMANT: "conformant", ExitCode.NOTHING_CHECKED: "nothing was checked"}
-    console.print(f"{said.get(code, 'NOT conformant')}: {judged} verdicts, {subject['subject']}, ties {subject['ties']}")
+    console.print(
+        f"{said.get(code, 'NOT conformant')}: {judged} verdicts, {subject['subject']}, ties {subject['ties']}"
+    )
     raise typer.Exit(int(code))
 
 
@@ -141,7 +143,7 @@ def check(
     case: Cases = None,
     report: Report = None,
 ) -> None:
-    """Judge any loss f(prediction, target), or f(prediction, target, scale) for poisson_nll, on (B, C, H, W) tensors."""
+    """Judge any loss f(prediction, target), for poisson_nll f(prediction, target, scale), on (B, C, H, W) tensors."""
     require("device", (device,), DEVICES)
     golden = load()
     environment = load_backend(framework).environment(device)

@@ -1,4 +1,4 @@
-"""Reads the golden set, after proving that every byte of it is what the manifest, and the manifest what its digest, says."""
+"""Reads the golden set, after proving every file against the manifest and the manifest against its digest."""
 
 import hashlib
 import io
@@ -78,9 +78,7 @@ def _check_listing(folder: Path, manifest: dict[str, Any], contents: dict[str, b
     for record in manifest["cases"]:
         got = hashlib.sha256(contents[record["file"]]).hexdigest()
         if got != record["sha256"]:
-            raise FixtureError(
-                f"{folder / record['file']}: altered: sha256 {got}, wanted {record['sha256']}; {REPAIR}"
-            )
+            raise FixtureError(f"{folder / record['file']}: altered: sha256 {got}, wanted {record['sha256']}; {REPAIR}")
 
 
 def _arrays(path: Path, record: dict[str, Any], content: bytes) -> dict[str, Array]:
@@ -150,9 +148,7 @@ def load(folder: Path | None = None) -> GoldenSet:
     manifest, digest = _manifest(folder, contents)
     try:
         _check_listing(folder, manifest, contents)
-        cases = tuple(
-            _case(folder / record["file"], record, contents[record["file"]]) for record in manifest["cases"]
-        )
+        cases = tuple(_case(folder / record["file"], record, contents[record["file"]]) for record in manifest["cases"])
     except (KeyError, TypeError, AttributeError) as error:
         raise FixtureError(f"{folder / MANIFEST}: a record lacks or garbles {error}; {REPAIR}") from error
     return GoldenSet(cases, digest, folder)

@@ -1,4 +1,4 @@
-"""Cases from real frames: frames become targets, predictions are made from them, the reference in float64 is the truth."""
+"""Cases from real frames: targets are measured, predictions made from them, the truth is the reference in float64."""
 
 from collections.abc import Callable, Iterator
 

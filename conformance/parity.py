@@ -41,9 +41,7 @@ def ask(backend: Backend, case: Case, dtype: str) -> Answer:
 def _compare(case: Case, dtype: str, left: Answer, right: Answer) -> Worst:
     """Two gradients that are each within the tolerance of the truth differ by at most twice the tolerance."""
     _, _, tolerance = tolerances(case, dtype)
-    return worst_element(
-        np.asarray(left.gradient, np.float64), np.asarray(right.gradient, np.float64), 2 * tolerance
-    )
+    return worst_element(np.asarray(left.gradient, np.float64), np.asarray(right.gradient, np.float64), 2 * tolerance)
 
 
 def parity(
@@ -61,8 +59,12 @@ def parity(
             }
             for left, right in combinations([backend.name for backend in backends], 2):
                 ranked = [
-                    (_compare(case, dtype, answers[left, case.question.case_id], answers[right, case.question.case_id]),
-                     case.question.case_id)
+                    (
+                        _compare(
+                            case, dtype, answers[left, case.question.case_id], answers[right, case.question.case_id]
+                        ),
+                        case.question.case_id,
+                    )
                     for case in of_loss
                 ]
                 worst, case_id = max(ranked, key=lambda pair: pair[0].margin)

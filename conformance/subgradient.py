@@ -12,9 +12,7 @@ _BISECTIONS = 60
 _LARGEST_MARGIN = 2.0**60
 
 
-def _fits(
-    steps: Float64, phat: Float64, slack: Float64, sign: Float64, free: NDArray[np.bool_], coupled: bool
-) -> bool:
+def _fits(steps: Float64, phat: Float64, slack: Float64, sign: Float64, free: NDArray[np.bool_], coupled: bool) -> bool:
     """True if one alpha and signs within their sets satisfy s_i = y_i + alpha phat_i up to `slack`."""
     low = np.where(free, -1.0, sign) - slack - steps
     high = np.where(free, 1.0, sign) + slack - steps

@@ -71,9 +71,7 @@ def worst_element(actual: Float64, expected: Float64, tolerance: Float64) -> Wor
         raise ValueError(f"cannot compare shapes {actual.shape}, {expected.shape}, {tolerance.shape}")
     margin = margins(actual, expected, tolerance)
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(margin)), margin.shape))
-    return Worst(
-        float(margin[index]), index, float(actual[index]), float(expected[index]), float(tolerance[index])
-    )
+    return Worst(float(margin[index]), index, float(actual[index]), float(expected[index]), float(tolerance[index]))
 
 
 def _form_faults(name: str, array: Array, dtype: str, shape: tuple[int, ...]) -> list[str]:
@@ -116,9 +114,7 @@ def judge_answer(case: Case, answer: Answer, dtype: str, ties: str) -> tuple[Sta
         return "fail", inf, inf, "; ".join(faults)
     derived, value_tolerance, gradient_tolerance = tolerances(case, dtype)
     value = worst_element(answer.value.astype(np.float64), truth.value, value_tolerance)
-    gradient, hint = _gradient_worst(
-        case, derived, answer.gradient.astype(np.float64), gradient_tolerance, ties
-    )
+    gradient, hint = _gradient_worst(case, derived, answer.gradient.astype(np.float64), gradient_tolerance, ties)
     if not value.margin <= 1:
         faults.append(value.describe("value"))
     if not gradient.margin <= 1:

@@ -57,7 +57,9 @@ def intensity_scale(
             raise ValueError(f"pixels: got {pixels!r}, wanted N > 0, the side of a pattern, for source='closed_form'")
         return jnp.asarray(math.sqrt(nphotons) / (pixels / 2))
     if target_amplitude is None:
-        raise ValueError("target_amplitude: got None, wanted the data set's amplitudes (B, C, H, W) for source='dataset'")
+        raise ValueError(
+            "target_amplitude: got None, wanted the data set's amplitudes (B, C, H, W) for source='dataset'"
+        )
     require_amplitudes(target_amplitude, target_amplitude)
     intensity = jnp.mean(jnp.sum(jnp.square(target_amplitude), axis=(2, 3)))
     return jax.lax.stop_gradient(jnp.sqrt(nphotons / intensity))

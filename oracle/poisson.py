@@ -24,7 +24,7 @@ def _rate_minus_counts_log_rate(predicted: jax.Array, target: jax.Array, scale: 
 def _rate_minus_counts_log_rate_jvp(
     primals: tuple[jax.Array, jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
-    """Closed form: autodiff of the formula cancels at high counts and is NaN at k = lambda = 0. The scale is constant."""
+    """Closed form, the scale constant: autodiff cancels at high counts and is NaN at k = lambda = 0."""
     predicted, target, scale = primals
     both_zero = (predicted == 0) & (target == 0)
     quotient = (predicted - target) * (predicted + target) / jnp.where(both_zero, 1, predicted)

@@ -1,6 +1,6 @@
 """The few array operations that the bank of losses is written in, once per framework."""
 
-from functools import lru_cache
+from functools import cache
 from types import SimpleNamespace
 
 FRAMEWORKS = ("torch", "tensorflow", "jax")
@@ -74,6 +74,6 @@ def _jax() -> SimpleNamespace:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def operations(framework: str) -> SimpleNamespace:
     return {"torch": _torch, "tensorflow": _tensorflow, "jax": _jax}[framework]()

@@ -178,7 +178,11 @@ def test_a_keras_model_trains_saves_and_loads_with_the_loss(tmp_path: object) ->
 def test_wrong_input_is_refused_in_both_frameworks(
     p: np.ndarray, t: np.ndarray, error: type[Exception], said: str
 ) -> None:
-    for loss in (torch_losses.amplitude_l2_mae, torch_losses.amplitude_mae, lambda x, y: torch_losses.poisson_nll(x, y, 1.0)):
+    for loss in (
+        torch_losses.amplitude_l2_mae,
+        torch_losses.amplitude_mae,
+        lambda x, y: torch_losses.poisson_nll(x, y, 1.0),
+    ):
         with pytest.raises(error, match=said):
             loss(torch.tensor(p), torch.tensor(t))
     for loss in (tensorflow_losses.amplitude_l2_mae, tensorflow_losses.amplitude_mae):

@@ -79,9 +79,7 @@ def test_legacy_by_hand() -> None:
 
 def test_poisson_value_agrees_with_decimal_logarithms() -> None:
     """s^2 = 1, p = (3, 5), t = (2, 5): sum of 9 - 4 ln 9 and 25 - 25 ln 25, by Decimal at 60 digits."""
-    exact = poisson_nll(
-        [F(3), F(5)], [F(2), F(5)], SHAPE, reduction="sum", constant="none", scale_squared=F(1)
-    )
+    exact = poisson_nll([F(3), F(5)], [F(2), F(5)], SHAPE, reduction="sum", constant="none", scale_squared=F(1))
     with localcontext() as context:
         context.prec = 60
         expected = Decimal(9) - 4 * Decimal(9).ln() + Decimal(25) - 25 * Decimal(25).ln()

@@ -15,9 +15,7 @@ FAST_MODES = [("jax", "eager"), ("jax", "jit"), ("torch", "eager"), ("tensorflow
 def _verdicts(golden: GoldenSet, backend: str, mode: str, pattern: str = "") -> list[Verdict]:
     loaded = load_backend(backend)
     cases = [case for case in golden.cases if pattern in case.question.case_id]
-    return list(
-        judge_all(loaded, loaded.shipped, cases, dtypes=DTYPES, modes=[mode], device="cpu", ties="strict")
-    )
+    return list(judge_all(loaded, loaded.shipped, cases, dtypes=DTYPES, modes=[mode], device="cpu", ties="strict"))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

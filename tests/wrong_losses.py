@@ -44,13 +44,11 @@ L2_LIARS: dict[str, Maker] = {
     "not-normalised": lambda o: lambda p, t: o.mean(o.abs(p - t)),
     "only-prediction": lambda o: lambda p, t: o.mean(o.abs(p / norm(o, p) - t)),
     "only-target": lambda o: lambda p, t: o.mean(o.abs(p - t / norm(o, t))),
-    "batch-scope": lambda o: lambda p, t: o.mean(
-        o.abs(p / norm(o, p, (0, 1, 2, 3)) - t / norm(o, t, (0, 1, 2, 3)))
-    ),
+    "batch-scope": lambda o: lambda p, t: o.mean(o.abs(p / norm(o, p, (0, 1, 2, 3)) - t / norm(o, t, (0, 1, 2, 3)))),
     "channel-scope": lambda o: lambda p, t: o.mean(o.abs(p / norm(o, p, (2, 3)) - t / norm(o, t, (2, 3)))),
     "norm-detached": lambda o: lambda p, t: o.mean(o.abs(p / o.stop(norm(o, p)) - t / norm(o, t))),
-    "l1-norm": lambda o: lambda p, t: o.mean(
-        o.abs(p / o.at_least(o.sum(o.abs(p)), EPS) - t / o.at_least(o.sum(o.abs(t)), EPS))
+    "l1-norm": lambda o: (
+        lambda p, t: o.mean(o.abs(p / o.at_least(o.sum(o.abs(p)), EPS) - t / o.at_least(o.sum(o.abs(t)), EPS)))
     ),
     "squared-error": lambda o: lambda p, t: o.mean((p / norm(o, p) - t / norm(o, t)) ** 2),
     "zero-gradient": lambda o: lambda p, t: with_gradient(o, l2(o, p, t), 0.0),
@@ -59,18 +57,16 @@ L2_LIARS: dict[str, Maker] = {
     "sign-of-zero-one": lambda o: lambda p, t: o.mean(_abs_one_at_zero(o, p / norm(o, p) - t / norm(o, t))),
     "intensities": lambda o: lambda p, t: o.mean(o.abs(p * p / norm(o, p * p) - t * t / norm(o, t * t))),
     "norm-squared": lambda o: lambda p, t: o.mean(o.abs(p / norm(o, p) ** 2 - t / norm(o, t) ** 2)),
-    "eps-in-the-root": lambda o: lambda p, t: o.mean(
-        o.abs(p / o.sqrt(o.sum(p * p) + 1e-6) - t / o.sqrt(o.sum(t * t) + 1e-6))
+    "eps-in-the-root": lambda o: (
+        lambda p, t: o.mean(o.abs(p / o.sqrt(o.sum(p * p) + 1e-6) - t / o.sqrt(o.sum(t * t) + 1e-6)))
     ),
     "eps-added": lambda o: lambda p, t: o.mean(o.abs(p / (norm(o, p) + 1e-8) - t / (norm(o, t) + 1e-8))),
-    "nan-on-dark-frames": lambda o: lambda p, t: o.mean(
-        o.abs(p / _root_without_guard(o, p) - t / _root_without_guard(o, t))
+    "nan-on-dark-frames": lambda o: (
+        lambda p, t: o.mean(o.abs(p / _root_without_guard(o, p) - t / _root_without_guard(o, t)))
     ),
     "sum-for-mean": lambda o: lambda p, t: o.count(p) * l2(o, p, t),
     "unit-rms": lambda o: lambda p, t: (o.count(p) / p.shape[0]) ** 0.5 * l2(o, p, t),
-    "bright-pixels-only": lambda o: lambda p, t: o.mean(
-        o.where(t > 0, o.abs(p / norm(o, p) - t / norm(o, t)), 0 * p)
-    ),
+    "bright-pixels-only": lambda o: lambda p, t: o.mean(o.where(t > 0, o.abs(p / norm(o, p) - t / norm(o, t)), 0 * p)),
 }
 
 MAE_LIARS: dict[str, Maker] = {
@@ -92,8 +88,8 @@ NLL_LIARS: dict[str, Maker] = {
     "squared-twice": lambda o: lambda p, t, s: nll(o, p * p, t * t, s),
     "swapped": lambda o: lambda p, t, s: nll(o, t, p, s),
     "normalised": lambda o: lambda p, t, s: nll(o, p / norm(o, p), t / norm(o, t), s),
-    "counts-rounded": lambda o: lambda p, t, s: o.mean(
-        (s * p) ** 2 - o.round((s * t) ** 2) * o.log(o.at_least((s * p) ** 2, EPS))
+    "counts-rounded": lambda o: (
+        lambda p, t, s: o.mean((s * p) ** 2 - o.round((s * t) ** 2) * o.log(o.at_least((s * p) ** 2, EPS)))
     ),
     "nan-on-dead-pixels": lambda o: lambda p, t, s: o.mean((s * p) ** 2 - (s * t) ** 2 * o.log((s * p) ** 2)),
     "gaussian": lambda o: lambda p, t, s: o.mean((s * p - s * t) ** 2),

@@ -1,10 +1,10 @@
 """JAX: the reference itself, judged like the rest, and anybody's JAX loss. The only module that imports oracle."""
 
-from functools import lru_cache, partial
+from functools import cache, partial
+from importlib.metadata import version
 from typing import Any
 
 import jax
-import jaxlib
 import numpy as np
 
 import oracle
@@ -13,7 +13,7 @@ from conformance.case import Parameters, Question
 from conformance.exit_codes import BackendError
 
 
-@lru_cache(maxsize=None)
+@cache
 def _reference(loss: str, parameters: Parameters) -> Codepath:
     scale = parameters.scale
     options: dict[str, Any] = {"reduction": parameters.reduction}
@@ -48,7 +48,7 @@ class JaxBackend:
             found = jax.devices(device)[0]
         except RuntimeError as error:
             raise BackendError(f"backend jax: no device {device!r} ({error}); use --device cpu") from error
-        return {"jax": jax.__version__, "jaxlib": jaxlib.__version__, "device": str(found.device_kind)}
+        return {"jax": jax.__version__, "jaxlib": version("jaxlib"), "device": str(found.device_kind)}
 
     def shipped(self, question: Question) -> Codepath:
         return _reference(question.loss, question.parameters)

@@ -1,7 +1,7 @@
 """TensorFlow: the shipped losses and anybody's, eager, as tf.function and compiled by XLA."""
 
 import os
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -20,7 +20,7 @@ TO_CHANNELS_LAST = (0, 2, 3, 1)
 TO_CHANNELS_FIRST = (0, 3, 1, 2)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shipped(loss: str, parameters: Parameters) -> Codepath:
     """Return the channels-last `(y_true, y_pred)` loss behind the canonical layout and argument order."""
     scale = parameters.scale

@@ -1,6 +1,6 @@
 """Torch: the shipped losses and anybody's, eager and through torch.compile."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from conformance.codepaths import torch_losses
 from conformance.exit_codes import BackendError
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shipped(loss: str, parameters: Parameters) -> Codepath:
     scale = parameters.scale
     reduction, constant = parameters.reduction, parameters.constant
@@ -57,7 +57,9 @@ class TorchBackend:
     modes = ("eager", "compile")
 
     def __init__(self) -> None:
-        torch._dynamo.config.cache_size_limit = 64  # one codepath meets many shapes here, and must not fall back to eager
+        torch._dynamo.config.cache_size_limit = (
+            64  # one codepath meets many shapes here, and must not fall back to eager
+        )
         torch.sqrt(torch.ones(8))  # the first threaded call of a process has been seen wrong on some builds
 
     def environment(self, device: str) -> dict[str, str]:

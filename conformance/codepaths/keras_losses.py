@@ -57,7 +57,7 @@ class _AmplitudeLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras ships no
         return {**super().get_config(), "per": self.per, "dtype": self.dtype}
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)  # type: ignore[untyped-decorator]  # Keras ships no types
+@keras.saving.register_keras_serializable(package=_PACKAGE)
 class AmplitudeL2MAE(_AmplitudeLoss):
     """`amplitude_l2_mae` as a Keras loss."""
 
@@ -80,7 +80,7 @@ class AmplitudeL2MAE(_AmplitudeLoss):
         return {**super().get_config(), "gain": self.gain, "eps": self.eps}
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)  # type: ignore[untyped-decorator]  # Keras ships no types
+@keras.saving.register_keras_serializable(package=_PACKAGE)
 class AmplitudeMAE(_AmplitudeLoss):
     """`amplitude_mae` as a Keras loss, at a fixed intensity scale."""
 
@@ -102,7 +102,7 @@ class AmplitudeMAE(_AmplitudeLoss):
         return {**super().get_config(), "scale": self.scale}
 
 
-@keras.saving.register_keras_serializable(package=_PACKAGE)  # type: ignore[untyped-decorator]  # Keras ships no types
+@keras.saving.register_keras_serializable(package=_PACKAGE)
 class PoissonNLL(_AmplitudeLoss):
     """`poisson_nll` as a Keras loss, at a fixed intensity scale."""
 

@@ -42,8 +42,9 @@ def checked(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _scalar(scale: Tensor, like: Tensor) -> Tensor:
-    scalar = tf.stop_gradient(tf.cast(tf.convert_to_tensor(scale), like.dtype) if tf.is_tensor(scale) else
-                              tf.constant(scale, like.dtype))
+    scalar = tf.stop_gradient(
+        tf.cast(tf.convert_to_tensor(scale), like.dtype) if tf.is_tensor(scale) else tf.constant(scale, like.dtype)
+    )
     if scalar.shape.rank != 0:
         raise ValueError(f"scale: got shape {tuple(scalar.shape)}, wanted a scalar; one data set has one scale")
     return scalar

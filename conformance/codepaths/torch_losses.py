@@ -127,7 +127,7 @@ def poisson_nll(
     _check(input, target)
     choose("constant", constant, NLL_CONSTANTS)
     s = _scale(scale, input)
-    elements: Tensor = _RateTerm.apply(input, target, s)
+    elements: Tensor = _RateTerm.apply(input, target, s)  # type: ignore[no-untyped-call]  # untyped in torch
     counts = (s * target).square()
     if constant == "lgamma":
         elements = elements + torch.lgamma(counts + 1)

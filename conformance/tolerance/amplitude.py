@@ -98,7 +98,9 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     in_common = (1 + arithmetic.grow(COUPLED + GAIN)) * cubed - 1
     coupled = (1 - p_dark) * np.abs(phat)
     settled = direct * s + coupled * (per_term * cubed * l1 + in_common * c)
-    settled = settled * (1 + arithmetic.grow(ACCUMULATED)) + arithmetic.grow(ACCUMULATED) * np.abs(sign - phat * coupling)
+    settled = settled * (1 + arithmetic.grow(ACCUMULATED)) + arithmetic.grow(ACCUMULATED) * np.abs(
+        sign - phat * coupling
+    )
     across = np.abs(p_norm - eps) <= p_rho * p_norm
     settled = settled + np.where(across, np.abs(phat) * l1, 0.0)
     swing = np.where(unsettled, 1 + s, 0.0)

@@ -1,4 +1,4 @@
-"""Hypotheses on arithmetic and libraries, each in units of the unit roundoff u. The derivation is docs/tolerances.md."""
+"""Hypotheses on arithmetic and libraries, in units of the unit roundoff u. The derivation is docs/tolerances.md."""
 
 from dataclasses import dataclass
 from math import expm1, log1p

@@ -16,7 +16,7 @@ def _proportional_by_power_of_two(prediction: Float64, target: Float64) -> NDArr
     step = p_exponent - t_exponent
     highest = np.max(np.where(lit, step, np.iinfo(np.int32).min), axis=_AXES, keepdims=True)
     same = (p_fraction == t_fraction) & (~lit | (step == highest))
-    return np.all(same, axis=_AXES, keepdims=True)
+    return np.asarray(np.all(same, axis=_AXES, keepdims=True))
 
 
 def normalised_ties(prediction: Float64, target: Float64, p_dark: Float64, t_dark: Float64) -> NDArray[np.bool_]:
@@ -30,4 +30,4 @@ def normalised_ties(prediction: Float64, target: Float64, p_dark: Float64, t_dar
     neither_dark = (p_dark == 0) & (t_dark == 0)
     both_dark = (p_dark != 0) & (t_dark != 0)
     by_power = _proportional_by_power_of_two(prediction, target) & neither_dark
-    return both_zero | by_power | ((prediction == target) & both_dark)
+    return np.asarray(both_zero | by_power | ((prediction == target) & both_dark))
