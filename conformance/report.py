@@ -72,16 +72,17 @@ def write_report(path: Path, head: Mapping[str, Any], verdicts: Sequence[Verdict
     )
     text = "".join(json.dumps(_plain(row), allow_nan=False) + "\n" for row in rows)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     except OSError as error:
         raise UsageError(f"report {path}: cannot write there ({error})") from error
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink()
         raise
 
 

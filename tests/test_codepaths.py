@@ -37,7 +37,7 @@ def test_the_default_is_legacy_and_the_configuration_is_frozen() -> None:
 
 @pytest.mark.parametrize("wrong", [True, False, "l2", "L2_SAMPLE", ""])
 def test_the_flag_is_one_of_its_strings(wrong: object) -> None:
-    with pytest.raises(ValueError, match="mae_normalization: got .*, wanted one of none, l2_sample"):
+    with pytest.raises(ValueError, match=r"mae_normalization: got .*, wanted one of none, l2_sample"):
         LossConfig(mae_normalization=wrong)  # type: ignore[arg-type]
 
 

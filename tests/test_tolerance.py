@@ -199,7 +199,7 @@ def test_the_poisson_tolerance_grows_with_a_derived_scale_and_at_the_jump_of_sti
 def test_unknown_names_are_refused(loss: str, dtype: str) -> None:
     ones = np.ones((1, 1, 1, 1))
     question = Question("x", loss, Parameters(), ones, ones)
-    with pytest.raises(ValueError, match="float16|huber"):
+    with pytest.raises(ValueError, match=r"float16|huber"):
         bounds(question, np.zeros(()), np.zeros((1, 1, 1, 1), np.int8), dtype)
     if loss == "amplitude_mae":
         with pytest.raises(ValueError, match="signs"):
