@@ -50,6 +50,10 @@ def _compiled(codepath: Codepath) -> Codepath:
     return compiled
 
 
+RECOMPILATIONS = 4096
+"""One codepath meets many shapes, dtypes and options here."""
+
+
 class TorchBackend:
     """Value and gradient through autograd."""
 
@@ -57,9 +61,9 @@ class TorchBackend:
     modes = ("eager", "compile")
 
     def __init__(self) -> None:
-        torch._dynamo.config.cache_size_limit = (
-            64  # one codepath meets many shapes here, and must not fall back to eager
-        )
+        compiler = torch._dynamo.config
+        compiler.recompile_limit = compiler.accumulated_recompile_limit = RECOMPILATIONS
+        compiler.fail_on_recompile_limit_hit = True  # falling back to eager would judge another codepath than asked for
         torch.sqrt(torch.ones(8))  # the first threaded call of a process has been seen wrong on some builds
 
     def environment(self, device: str) -> dict[str, str]:
