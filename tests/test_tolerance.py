@@ -204,3 +204,12 @@ def test_unknown_names_are_refused(loss: str, dtype: str) -> None:
     if loss == "amplitude_mae":
         with pytest.raises(ValueError, match="signs"):
             bounds(question, np.zeros(()), None, "float32")
+
+
+@pytest.mark.parametrize("name", ["l2-below-eps", "l2-dark-prediction"])
+def test_below_eps_the_gradient_is_held_as_tightly_as_above(golden: GoldenSet, name: str) -> None:
+    """There is no norm to be wrong about there: the constant 1 / eps, a weight, a sign."""
+    (case,) = [case for case in golden.cases if case.question.case_id == name]
+    for dtype, arithmetic in ARITHMETICS.items():
+        _, _, of_gradient = tolerances(case, dtype)
+        assert np.all(of_gradient[0] <= 32 * arithmetic.unit * np.abs(case.truth.gradient[0]))

@@ -36,6 +36,12 @@ def _abs_one_at_zero(ops: SimpleNamespace, d: Any) -> Any:
     return ops.where(d >= 0, d, -d)
 
 
+def _clamped_with_gradient(ops: SimpleNamespace, x: Any) -> Any:
+    """max(||x||, eps) in value, the derivative of ||x|| on both sides of eps."""
+    free = norm(ops, x, eps=0.0)
+    return free + ops.stop(norm(ops, x) - free)
+
+
 def _root_without_guard(ops: SimpleNamespace, x: Any) -> Any:
     return ops.sqrt(ops.sum(x * x))
 
@@ -47,6 +53,9 @@ L2_LIARS: dict[str, Maker] = {
     "batch-scope": lambda o: lambda p, t: o.mean(o.abs(p / norm(o, p, (0, 1, 2, 3)) - t / norm(o, t, (0, 1, 2, 3)))),
     "channel-scope": lambda o: lambda p, t: o.mean(o.abs(p / norm(o, p, (2, 3)) - t / norm(o, t, (2, 3)))),
     "norm-detached": lambda o: lambda p, t: o.mean(o.abs(p / o.stop(norm(o, p)) - t / norm(o, t))),
+    "coupling-below-eps": lambda o: lambda p, t: o.mean(
+        o.abs(p / _clamped_with_gradient(o, p) - t / norm(o, t))
+    ),
     "l1-norm": lambda o: (
         lambda p, t: o.mean(o.abs(p / o.at_least(o.sum(o.abs(p)), EPS) - t / o.at_least(o.sum(o.abs(t)), EPS)))
     ),

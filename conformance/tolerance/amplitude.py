@@ -31,14 +31,15 @@ def _of_samples(numbers: Float64) -> Float64:
     return np.asarray(np.sum(numbers, axis=AXES, keepdims=True))
 
 
-def _norm_error(amplitude: Float64, eps: float, arithmetic: Arithmetic) -> tuple[Float64, Float64, Float64]:
-    """Return per sample the normaliser, the relative error rho of its computation, and 1 where eps bounds it."""
+def _norm_error(amplitude: Float64, eps: float, arithmetic: Arithmetic) -> tuple[Float64, Float64, Float64, Float64]:
+    """Return per sample the normaliser, its relative error rho, and 1 where eps bounds it, 1 where it might or not."""
     norm = np.sqrt(_of_samples(np.square(amplitude)))
     sg = energy_error(amplitude, arithmetic)
     half = sg / 2 + sg**2 / 2
     rho = (1 + half) * SQUARE_ROOT * arithmetic.unit + half
     dark = (norm <= eps).astype(np.float64)
-    return np.maximum(norm, eps), np.where(dark > 0, 0.0, rho), dark
+    across = (np.abs(norm - eps) <= rho * norm).astype(np.float64)
+    return np.maximum(norm, eps), np.where((dark > 0) & (across == 0), 0.0, rho), dark, across
 
 
 def _element_error(rho: Float64, arithmetic: Arithmetic) -> Float64:
@@ -75,8 +76,8 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     size = p[0].size
     gain = size**0.5 if question.parameters.gain == "unit_rms" else 1.0
     weight = question.weight * gain
-    p_norm, p_rho, p_dark = _norm_error(p, eps, arithmetic)
-    t_norm, t_rho, t_dark = _norm_error(t, eps, arithmetic)
+    p_norm, p_rho, p_dark, p_across = _norm_error(p, eps, arithmetic)
+    t_norm, t_rho, t_dark, _ = _norm_error(t, eps, arithmetic)
     phat, that = p / p_norm, t / t_norm
     difference = np.abs(phat - that)
     error = _element_error(p_rho, arithmetic) * np.abs(phat) + _element_error(t_rho, arithmetic) * np.abs(that)
@@ -101,8 +102,7 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     settled = settled * (1 + arithmetic.grow(ACCUMULATED)) + arithmetic.grow(ACCUMULATED) * np.abs(
         sign - phat * coupling
     )
-    across = np.abs(p_norm - eps) <= p_rho * p_norm
-    settled = settled + np.where(across, np.abs(phat) * l1, 0.0)
+    settled = settled + p_across * np.abs(phat) * l1 * (1 + in_common) * (1 + per_term)
     swing = np.where(unsettled, 1 + s, 0.0)
     swung = (1 + direct) * swing + (1 + in_common) * (1 + per_term) * coupled * _of_samples(swing * np.abs(phat))
     underflow = eta * (2 + (size + 2) * np.abs(phat)) * np.maximum(1.0, 1 / p_norm)
