@@ -76,8 +76,6 @@ class Truth:
     sign: NDArray[np.int8] | None
     value_error: Float64
     gradient_error: Float64
-    sign_known: NDArray[np.bool_] | None = None
-    """False where not even the sign of phat - that is known; None where all are."""
 
 
 @dataclass(frozen=True)

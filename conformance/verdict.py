@@ -61,7 +61,7 @@ def margins(actual: Float64, expected: Float64, tolerance: Float64) -> Float64:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         quotient = np.abs(actual - expected) / tolerance
     hit = (actual == expected) & ~np.isnan(tolerance)
-    usable = np.isfinite(actual) & np.isfinite(expected) & np.isfinite(tolerance) & (tolerance >= 0)
+    usable = np.isfinite(tolerance) & (tolerance >= 0)
     return np.where(hit, 0.0, np.where(usable & ~np.isnan(quotient), quotient, inf))
 
 

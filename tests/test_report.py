@@ -63,7 +63,7 @@ def test_a_failed_write_leaves_the_old_report(path: Path, monkeypatch: pytest.Mo
     def refuse(*_: object) -> None:
         raise OSError("no space")
 
-    monkeypatch.setattr("os.replace", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OSError, match="no space"):
         write_report(path, {"kind": "header"}, [GOOD], ExitCode.CONFORMANT)
     assert path.read_text() == before

@@ -1,5 +1,6 @@
 """Ties: strict by default, any subgradient on request, and nothing that is neither."""
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 
 from conformance import check_loss
 from conformance.backends.answer import Answer
-from conformance.case import Case
+from conformance.case import Case, Parameters, Question, Truth
 from conformance.verdict import judge_answer
+from fixtures.exact_amplitude import amplitude_l2_mae
 
 
 def _normalised(p: Any) -> Any:
@@ -68,6 +70,43 @@ def test_a_spoilt_gradient_is_no_subgradient(case_of: dict[str, Case], case: str
         gradient.flat[-7] += spoil  # in a lit sample: in a dark one the slope is 1 / eps
         answer = Answer(chosen.truth.value, gradient)
         assert judge_answer(chosen, answer, "float64", "subgradient")[0] == "fail"
+
+
+def test_a_settled_sign_is_not_free_because_ties_are(case_of: dict[str, Case]) -> None:
+    """Half the weight on one settled pixel is a consistent gradient of another loss."""
+
+    def loss(p: Any, t: Any) -> Any:
+        d = (_normalised(p) - _normalised(t)).abs()
+        return d.mean() - 0.5 * d[:, :, 0, 1].sum() / d.numel()
+
+    case = case_of["l2-dead-pixels"]
+    assert case.truth.sign is not None and np.all(case.truth.sign[:, 0, 0, 1] != 0)
+    result = check_loss(loss, loss="amplitude_l2_mae", cases=["l2-dead-pixels"], ties="subgradient")
+    assert all("gradient" in verdict.message for verdict in result.failures) and len(result.failures) == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_below_eps_there_is_no_coupling_to_look_for(dtype: str) -> None:
+    p, t = (np.array(numbers).reshape(1, 1, 1, 3) for numbers in ([0.0, 2.0**-50, 2.0**-51], [0.0, 1.0, 2.0]))
+    exact = amplitude_l2_mae(
+        [Fraction(x) for x in p.ravel()],
+        [Fraction(x) for x in t.ravel()],
+        (1, 1, 1, 3),
+        reduction="mean",
+        gain="unit_l2",
+        eps=Fraction(1, 2**40),
+    )
+    value, gradient = np.array(exact.value[0]), np.array(exact.gradient).reshape(p.shape)
+    sign = np.array(exact.sign, np.int8).reshape(p.shape)
+    none = np.zeros(())
+    case = Case(
+        Question("dark", "amplitude_l2_mae", Parameters(), p, t),
+        Truth(value, gradient, sign, none, np.zeros_like(gradient)),
+        has_ties=True,
+    )
+    answer = Answer(value.astype(dtype), gradient.astype(dtype))
+    for ties in ("strict", "subgradient"):
+        assert judge_answer(case, answer, dtype, ties)[0] == "pass"
 
 
 @pytest.mark.parametrize("sign", [1.0, -0.25])

@@ -98,6 +98,38 @@ def test_a_stated_small_defect_is_seen_by_every_small_case(golden: GoldenSet, dt
         )
 
 
+def _flat(numbers: list[float]) -> np.ndarray:
+    return np.array(numbers).reshape(1, 1, 1, -1)
+
+
+def test_terms_that_a_sum_absorbs_are_allowed_for() -> None:
+    """1 and 4095 terms just below half an ulp of 1: summed from the largest down, float32 returns 1."""
+    small = [2.0**-25] * 4095
+    question = Question(
+        "absorbed", "amplitude_mae", Parameters(reduction="sum"), _flat([1.0, *small]), _flat([0.0] * 4096)
+    )
+    exact = 1 + 4095 * 2.0**-25
+    assert ORDERS["descending"](np.float32(question.prediction.ravel())) == 1
+    derived = bounds(question, np.array(exact), np.ones(question.prediction.shape, np.int8), "float32")
+    assert exact - 1 <= derived.value <= 4 * (exact - 1) * 2
+
+
+def test_a_coupling_that_a_sum_absorbs_is_allowed_for() -> None:
+    """phat = (a, tiny ..., a) with signs (+, + ..., -): in this order float32 finds no coupling at all."""
+    p = _flat([1.0, *[2.0**-25] * 4094, 1.0])
+    t = np.where(p == 1, _flat([0.5, *[0.0] * 4094, 2.0]), 0.0)
+    question = Question("absorbed", "amplitude_l2_mae", Parameters(), p, t)
+    norm = np.sqrt(np.sum(p * p))
+    sign = np.sign(p / norm - t / np.sqrt(np.sum(t * t)))
+    assert sign.ravel().tolist() == [1.0] * 4095 + [-1.0]
+    assert ORDERS["sequential"](np.float32((sign * p).ravel())) == 0
+    lost = question.weight / norm * p / norm * np.sum(sign * p) / norm
+    derived = bounds(question, np.ones(()), sign.astype(np.int8), "float32")
+    assert np.all(lost <= derived.gradient)
+    (bright,) = {float(derived.gradient[0, 0, 0, 0])}
+    assert bright <= 32 * float(lost[0, 0, 0, 0])
+
+
 def test_growth_does_not_vanish_at_double_precision() -> None:
     unit = 2.0**-53
     assert (1 + unit) ** 4 - 1 == 0.0
@@ -159,8 +191,9 @@ def test_a_sign_that_rounding_decides_is_open_by_the_whole_jump() -> None:
         ([0.0, 5.0], [0.0, 2.0], [True, False]),
         ([1.0, 2.0], [2.0, 1.0], [False, False]),
         ([2.0**-60, 2.0**-61], [2.0**-60, 2.0**-60], [True, False]),
+        ([2.0**-60, 2.0**-61], [2.0**-61, 2.0**-62], [False, False]),
     ],
-    ids=["double", "triple", "dead-pixel", "permuted", "both-below-eps"],
+    ids=["double", "triple", "dead-pixel", "permuted", "both-below-eps", "double-below-eps"],
 )
 def test_only_ties_that_rounding_preserves_are_held_against_a_codepath(
     p: list[float], t: list[float], tied: list[bool]

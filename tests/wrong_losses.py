@@ -53,9 +53,7 @@ L2_LIARS: dict[str, Maker] = {
     "batch-scope": lambda o: lambda p, t: o.mean(o.abs(p / norm(o, p, (0, 1, 2, 3)) - t / norm(o, t, (0, 1, 2, 3)))),
     "channel-scope": lambda o: lambda p, t: o.mean(o.abs(p / norm(o, p, (2, 3)) - t / norm(o, t, (2, 3)))),
     "norm-detached": lambda o: lambda p, t: o.mean(o.abs(p / o.stop(norm(o, p)) - t / norm(o, t))),
-    "coupling-below-eps": lambda o: lambda p, t: o.mean(
-        o.abs(p / _clamped_with_gradient(o, p) - t / norm(o, t))
-    ),
+    "coupling-below-eps": lambda o: lambda p, t: o.mean(o.abs(p / _clamped_with_gradient(o, p) - t / norm(o, t))),
     "l1-norm": lambda o: (
         lambda p, t: o.mean(o.abs(p / o.at_least(o.sum(o.abs(p)), EPS) - t / o.at_least(o.sum(o.abs(t)), EPS)))
     ),
