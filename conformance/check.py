@@ -9,7 +9,7 @@ from conformance.backends import load_backend
 from conformance.case import DTYPES, LOSSES, Case, Parameters
 from conformance.exit_codes import ExitCode, UsageError
 from conformance.golden import load
-from conformance.judge import exit_code, judge_all, modes_of
+from conformance.judge import exit_code, judge_all, modes_of, require_modes
 from conformance.verdict import TIES, Verdict
 
 
@@ -61,9 +61,19 @@ def is_canonical(parameters: Parameters, loss: str) -> bool:
 
 
 def select(cases: Sequence[Case], patterns: Sequence[str]) -> tuple[Case, ...]:
-    """Return the cases whose id matches one of the shell patterns; all of them without a pattern."""
+    """Return the cases whose id matches one of the shell patterns; all of them without a pattern.
+
+    Raises
+    ------
+    UsageError
+        Some patterns match a case, and this one does not. When none matches there is nothing to check.
+    """
     if not patterns:
         return tuple(cases)
+    ids = [case.question.case_id for case in cases]
+    idle = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in ids)]
+    if idle and len(idle) < len(patterns):
+        raise UsageError(f"case: {idle[0]!r} matches none of the {len(ids)} cases")
     return tuple(case for case in cases if any(fnmatchcase(case.question.case_id, pattern) for pattern in patterns))
 
 
@@ -110,10 +120,12 @@ def check_loss(
     require("ties", (ties,), TIES)
     patterns = [entry for entry in cases if isinstance(entry, str)]
     given = [entry for entry in cases if isinstance(entry, Case)]
-    pool = given if given else select(load().cases, patterns)
-    chosen = [c for c in pool if c.question.loss == loss and is_canonical(c.question.parameters, loss)]
+    pool = given if given else load().cases
+    fitting = [c for c in pool if c.question.loss == loss and is_canonical(c.question.parameters, loss)]
+    chosen = select(fitting, patterns)
     backend = load_backend(framework)
     backend.environment(device)
+    require_modes([backend], requested)
     verdicts = judge_all(
         backend,
         lambda _: callable,

@@ -16,16 +16,17 @@ from conformance.check import check_loss, require, select
 from conformance.exit_codes import ConformanceError, ExitCode, UsageError
 from conformance.frames import read_frames
 from conformance.golden import load
-from conformance.judge import exit_code, judge_all, modes_of
+from conformance.judge import exit_code, judge_all, modes_of, require_modes
 from conformance.locate import locate
 from conformance.measured import measured_cases
 from conformance.parity import parity
-from conformance.report import header, tool_version, write_report
+from conformance.report import header, require_report_path, tool_version, write_report
 from conformance.table import print_failures, print_table
 from conformance.verdict import TIES, Verdict
 
 DEVICES = ("cpu", "cuda")
-WIDTH = 132
+DEFAULT_FRAMES = 64
+WIDTH = 150
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -60,11 +61,11 @@ def _finish(
     verdicts: Sequence[Verdict], report: Path | None, subject: dict[str, Any], environments: dict[str, dict[str, str]]
 ) -> None:
     code = exit_code(verdicts)
+    if report is not None:
+        write_report(report, header(subject, environments), verdicts, code)
     console = _console()
     print_table(console, verdicts)
     print_failures(console, verdicts)
-    if report is not None:
-        write_report(report, header(subject, environments), verdicts, code)
     judged = sum(verdict.status != "skip" for verdict in verdicts)
     said = {ExitCode.CONFORMANT: "conformant", ExitCode.NOTHING_CHECKED: "nothing was checked"}
     console.print(
@@ -100,7 +101,7 @@ def run(
     ties: Ties = "strict",
     case: Cases = None,
     data: Annotated[Optional[Path], typer.Option(help="judge on these diffraction frames instead of fixtures")] = None,
-    frames: Annotated[int, typer.Option(help="how many frames of --data")] = 64,
+    frames: Annotated[Optional[int], typer.Option(help="how many frames of --data [64]")] = None,
     nphotons: Annotated[Optional[float], typer.Option(help="photons of a mean frame of --data")] = None,
     report: Report = None,
 ) -> None:
@@ -110,16 +111,21 @@ def run(
     require("ties", (ties,), TIES)
     if nphotons is not None and not 0 < nphotons < float("inf"):
         raise UsageError(f"--nphotons: got {nphotons}, wanted a finite number above 0")
+    if data is None and (frames is not None or nphotons is not None):
+        raise UsageError("--frames, --nphotons: say something about --data only; give a file of frames")
+    if report is not None:
+        require_report_path(report)
     cases: Sequence[Case]
     if data is None:
         golden = load()
         cases, subject = select(golden.cases, case or ()), f"suite {golden.digest[:12]}"
         digest = golden.digest
     else:
-        found = read_frames(data, frames)
+        found = read_frames(data, DEFAULT_FRAMES if frames is None else frames)
         digest = hashlib.sha256(data.read_bytes()).hexdigest()
         subject = f"{data.name}: {found.source}"
     loaded = _backends(backend, device)
+    require_modes([entry for entry, _ in loaded.values()], requested)
     plan = [(entry, modes_of(entry, requested)) for entry, _ in loaded.values()]
     if data is not None:
         cases = select(tuple(measured_cases(found, nphotons, load_backend("jax"))), case or ())
@@ -145,6 +151,8 @@ def check(
 ) -> None:
     """Judge any loss f(prediction, target), for poisson_nll f(prediction, target, scale), on (B, C, H, W) tensors."""
     require("device", (device,), DEVICES)
+    if report is not None:
+        require_report_path(report)
     golden = load()
     environment = load_backend(framework).environment(device)
     dtypes, modes = tuple(dtype or DTYPES), tuple(mode or ("eager",))
@@ -177,10 +185,10 @@ def gradients(backend: Backends = None, dtype: Dtypes = None, case: Cases = None
     rows = parity([entry for entry, _ in _backends(names, "cpu").values()], cases, dtypes)
     table = Table(title="largest difference of two gradients / what two correct ones can differ by")
     for name in ("loss", "dtype", "pair", "cases", "margin", "case", "where", "left", "right"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for row in rows:
         table.add_row(
-            row.loss, row.dtype, f"{row.left} - {row.right}", str(row.cases), f"{row.worst.margin:.3g}", row.case_id,
+            row.loss, row.dtype, f"{row.left}-{row.right}", str(row.cases), f"{row.worst.margin:.3g}", row.case_id,
             str(list(row.worst.index)), f"{row.worst.got:.9g}", f"{row.worst.wanted:.9g}",
             style=None if row.holds else "red",
         )  # fmt: skip

@@ -3,7 +3,6 @@
 import bz2
 import io
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ NAMED_ARRAYS = {"diffraction": AMPLITUDES, "diff3d": COUNTS, "data": COUNTS}
 """In this order of preference: PtychoPINN's amplitudes, its legacy intensities, a measured scan's photon counts."""
 DEFAULT_NPHOTONS = 1e9
 LARGEST_FILE = 8 << 30
+FAINTEST, BRIGHTEST = 2.0**-50, 2.0**50
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ def _load(path: Path) -> tuple[dict[str, Array], bool]:
             return {path.name: loaded}, False
         wanted = [name for name in (*NAMED_ARRAYS, "_metadata") if name in loaded.files]
         return {name: loaded[name] for name in wanted}, True
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # a damaged archive may raise anything
         raise UsageError(f"{path}: neither an NPZ nor an NPY file of plain arrays ({error})") from error
 
 
@@ -75,15 +77,18 @@ def _refuse_bad_numbers(array: Array, where: str) -> None:
             raise UsageError(f"{where}: {name} number {array[first]} at frame, row, column {first}; mask or repair it")
 
 
-def _metadata_nphotons(arrays: dict[str, Array]) -> float | None:
+def _metadata_nphotons(arrays: dict[str, Array], where: str) -> float | None:
     if "_metadata" not in arrays:
         return None
     try:
         metadata = json.loads(str(arrays["_metadata"].item()))
         found = metadata.get("nphotons", metadata.get("physics_parameters", {}).get("nphotons"))
-        return None if found is None else float(found)
-    except (ValueError, AttributeError, TypeError):
-        return None
+        nphotons = None if found is None else float(found)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UsageError(f"{where}: array _metadata is no JSON object with a number nphotons ({error})") from error
+    if nphotons is not None and not 0 < nphotons < float("inf"):
+        raise UsageError(f"{where}: array _metadata: nphotons {nphotons}, wanted a finite number above 0")
+    return nphotons
 
 
 def read_frames(path: Path, count: int) -> Frames:
@@ -109,7 +114,13 @@ def read_frames(path: Path, count: int) -> Frames:
     _refuse_bad_numbers(frames, where)
     chosen = frames[np.arange(count) * frames.shape[0] // count].astype(np.float64)
     amplitudes = (np.sqrt(chosen) if unit == COUNTS else chosen).astype(np.float32).astype(np.float64)
-    if not np.all(np.isfinite(amplitudes)) or not np.any(amplitudes > 0):
-        raise UsageError(f"{where}: the chosen frames are all dark, or too bright for float32")
-    measured = float(np.mean(np.sum(chosen, axis=(1, 2)))) if unit == COUNTS else _metadata_nphotons(arrays)
+    lit = amplitudes[amplitudes > 0]
+    if lit.size == 0:
+        raise UsageError(f"{where}: the chosen frames are all dark")
+    if lit.min() < FAINTEST or lit.max() > BRIGHTEST:
+        raise UsageError(
+            f"{where}: amplitudes {lit.min():.3g} to {lit.max():.3g}, wanted {FAINTEST:.3g} to {BRIGHTEST:.3g}: "
+            "their squares leave float32; rescale the data"
+        )
+    measured = float(np.mean(np.sum(chosen, axis=(1, 2)))) if unit == COUNTS else _metadata_nphotons(arrays, str(path))
     return Frames(amplitudes, f"{name} ({unit}), {count} of {frames.shape[0]} frames {frames.shape[1:]}", measured)

@@ -17,6 +17,15 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 DIGEST = "manifest.sha256"
 LARGEST_FILE = 4 << 20
+PARAMETERS: dict[str, tuple[str, ...]] = {
+    "scope": ("sample",),
+    "reduction": ("mean", "sum", "sample", "sample_sum", "none"),
+    "gain": ("unit_l2", "unit_rms"),
+    "constant": ("none", "lgamma", "stirling"),
+    "eps": (),
+    "intensity_scale": (),
+}
+"""What a case may say, and the choices where there are any: an option unknown here must not be ignored."""
 REPAIR = "restore the folder from version control or reinstall the package"
 _PACKAGED = Path(__file__).resolve().parent / "golden"
 _CHECKOUT = Path(__file__).resolve().parent.parent / "fixtures" / "golden"
@@ -46,7 +55,10 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
             raise FixtureError(f"{path}: not a plain file, and nothing else belongs in the golden folder; {REPAIR}")
         if status.st_size > LARGEST_FILE:
             raise FixtureError(f"{path}: {status.st_size} bytes, wanted at most {LARGEST_FILE}; {REPAIR}")
-        contents[path.name] = path.read_bytes()
+        try:
+            contents[path.name] = path.read_bytes()
+        except OSError as error:
+            raise FixtureError(f"{path}: cannot be read ({error}); {REPAIR}") from error
     return contents
 
 
@@ -62,15 +74,16 @@ def _manifest(folder: Path, contents: dict[str, bytes]) -> tuple[dict[str, Any],
         schema = manifest["schema"]
     except (ValueError, KeyError, TypeError) as error:
         raise FixtureError(f"{folder / MANIFEST}: no manifest of golden cases ({error}); {REPAIR}") from error
-    if schema != SCHEMA:
+    if type(schema) is not int or schema != SCHEMA:
         raise FixtureError(f"{folder / MANIFEST}: schema {schema!r}, wanted {SCHEMA}; install the matching version")
     return manifest, digest
 
 
 def _check_listing(folder: Path, manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
     listed = [record["file"] for record in manifest["cases"]]
-    if not listed or len(set(listed)) != len(listed):
-        raise FixtureError(f"{folder / MANIFEST}: lists no case, or one file twice; {REPAIR}")
+    ids = [record["id"] for record in manifest["cases"]]
+    if not listed or len(set(listed)) != len(listed) or len(set(ids)) != len(ids):
+        raise FixtureError(f"{folder / MANIFEST}: lists no case, or one file or case twice; {REPAIR}")
     for name in sorted(set(listed) - contents.keys()):
         raise FixtureError(f"{folder / name}: listed in {MANIFEST} but missing; {REPAIR}")
     for name in sorted(contents.keys() - set(listed) - {MANIFEST, DIGEST}):
@@ -86,7 +99,7 @@ def _arrays(path: Path, record: dict[str, Any], content: bytes) -> dict[str, Arr
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             names = list(archive.files)
             arrays = {name: archive[name] for name in names}
-    except (ValueError, OSError, KeyError) as error:
+    except Exception as error:  # a damaged archive may raise anything
         raise FixtureError(f"{path}: no NPZ archive of plain arrays ({error}); {REPAIR}") from error
     declared = {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in record["arrays"].items()}
     found = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
@@ -97,7 +110,11 @@ def _arrays(path: Path, record: dict[str, Any], content: bytes) -> dict[str, Arr
 
 def _parameters(record: dict[str, Any]) -> Parameters:
     given = record["parameters"]
-    options: dict[str, Any] = {name: given[name] for name in ("reduction", "gain", "constant") if name in given}
+    for name, value in given.items():
+        if name not in PARAMETERS or (PARAMETERS[name] and value not in PARAMETERS[name]):
+            raise ValueError(f"parameter {name} = {value!r} of case {record['id']}")
+    options: dict[str, Any] = {name: given[name] for name in ("gain", "constant") if name in given}
+    options["reduction"] = given["reduction"]
     if "eps" in given:
         options["eps"] = float.fromhex(given["eps"])
     if "intensity_scale" in given:
@@ -149,6 +166,6 @@ def load(folder: Path | None = None) -> GoldenSet:
     try:
         _check_listing(folder, manifest, contents)
         cases = tuple(_case(folder / record["file"], record, contents[record["file"]]) for record in manifest["cases"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FixtureError(f"{folder / MANIFEST}: a record lacks or garbles {error}; {REPAIR}") from error
     return GoldenSet(cases, digest, folder)

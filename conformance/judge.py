@@ -2,14 +2,20 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from math import isnan
 from time import perf_counter
 
-from conformance.backends import Backend, Codepath
+from conformance.backends import MODES, Backend, Codepath
 from conformance.case import Case, Question
-from conformance.exit_codes import BackendError, ExitCode
+from conformance.exit_codes import BackendError, ExitCode, UsageError
 from conformance.verdict import Verdict, judge_answer
 
 LONGEST_MESSAGE = 400
+
+
+def fmax(left: float, right: float) -> float:
+    """Return the larger number; a margin that is not there yet is NaN and counts for nothing."""
+    return right if isnan(left) else max(left, right)
 
 
 def _own_copy(question: Question) -> Question:
@@ -20,26 +26,53 @@ def _own_copy(question: Question) -> Question:
 def judge_case(
     backend: Backend, codepath: Codepath, case: Case, *, dtype: str, mode: str, device: str, ties: str
 ) -> Verdict:
-    """Ask one question and compare the answer. An exception inside the codepath is the verdict `error`."""
+    """Ask one question twice and judge both answers: a loss must not depend on what it was asked before.
+
+    An exception inside the codepath is the verdict `error`. BackendError passes through.
+    """
     question = case.question
     unjudged = Verdict(
         question.case_id, question.loss, backend.name, dtype, mode, device, "error", has_ties=case.has_ties
     )
     start = perf_counter()
-    try:
-        answer = backend.answer(codepath, _own_copy(question), dtype=dtype, mode=mode, device=device)
-    except Exception as error:  # whatever a codepath raises is its verdict, not the judge's end
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_MESSAGE]
-        return replace(unjudged, message=text, seconds=perf_counter() - start)
-    status, value, gradient, message = judge_answer(case, answer, dtype, ties)
-    return replace(
-        unjudged,
-        status=status,
-        value_margin=value,
-        gradient_margin=gradient,
-        message=message,
-        seconds=perf_counter() - start,
-    )
+    verdict = unjudged
+    for call in ("", "on the second call: "):
+        try:
+            answer = backend.answer(codepath, _own_copy(question), dtype=dtype, mode=mode, device=device)
+        except BackendError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever a codepath raises is its verdict, not the judge's end
+            text = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_MESSAGE]
+            return replace(unjudged, message=call + text, seconds=perf_counter() - start)
+        status, value, gradient, message = judge_answer(case, answer, dtype, ties)
+        verdict = replace(
+            verdict,
+            status=status,
+            value_margin=fmax(verdict.value_margin, value),
+            gradient_margin=fmax(verdict.gradient_margin, gradient),
+            message=call + message if message else "",
+        )
+        if status != "pass":
+            break
+    return replace(verdict, seconds=perf_counter() - start)
+
+
+def require_modes(backends: Sequence[Backend], requested: Sequence[str]) -> None:
+    """Refuse unknown modes, and modes that none of the backends has.
+
+    Raises
+    ------
+    UsageError
+        A name that is no mode at all.
+    BackendError
+        A mode that only other backends have.
+    """
+    for mode in requested:
+        if mode not in (*MODES, "compiled", "all"):
+            raise UsageError(f"mode: got {mode!r}, wanted compiled, all or one of {', '.join(MODES)}")
+        if mode in MODES and not any(mode in backend.modes for backend in backends):
+            names = ", ".join(backend.name for backend in backends)
+            raise BackendError(f"mode {mode}: no requested backend has it ({names})")
 
 
 def modes_of(backend: Backend, requested: Sequence[str]) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def locate(target: str) -> Callable[..., Any]:
             found = found()
     except UsageError:
         raise
-    except Exception as error:  # the user's module may raise anything; say which import did
+    except (Exception, SystemExit) as error:  # the user's module may raise anything; say which import did
         raise UsageError(f"{target}: cannot be loaded ({type(error).__name__}: {error})") from error
     if not callable(found):
         raise UsageError(f"{target}: is a {type(found).__name__}, wanted a callable")

@@ -6,8 +6,8 @@ import numpy as np
 
 from conformance.backends import Backend, Codepath
 from conformance.case import Case, Float64, Parameters, Question, Scale, Truth
-from conformance.exit_codes import BackendError
-from conformance.frames import DEFAULT_NPHOTONS, Frames
+from conformance.exit_codes import BackendError, UsageError
+from conformance.frames import BRIGHTEST, DEFAULT_NPHOTONS, FAINTEST, Frames
 from conformance.tolerance import bounds
 
 CHANNELS = 4
@@ -34,7 +34,15 @@ def intensity_scale(frames: Frames, nphotons: float | None) -> Scale:
     """
     photons = nphotons or frames.nphotons or DEFAULT_NPHOTONS
     intensity = float(np.mean(np.sum(np.square(frames.amplitudes), axis=(1, 2))))
-    return Scale(float(np.float32(np.sqrt(photons / intensity))))
+    scale = float(np.sqrt(photons / intensity))
+    brightest = scale * float(np.max(frames.amplitudes))
+    faintest = scale * float(np.min(frames.amplitudes[frames.amplitudes > 0]))
+    if not (faintest >= FAINTEST and brightest <= BRIGHTEST):
+        raise UsageError(
+            f"nphotons {photons:.3g}: rates of {faintest**2:.3g} to {brightest**2:.3g} photons per pixel, wanted "
+            f"{FAINTEST**2:.3g} to {BRIGHTEST**2:.3g}, what float32 can hold"
+        )
+    return Scale(float(np.float32(scale)))
 
 
 def _batches(frames: Frames) -> Iterator[Float64]:

@@ -51,6 +51,20 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def require_report_path(path: Path) -> None:
+    """Refuse, before anything is judged, a path that a report cannot be written to.
+
+    Raises
+    ------
+    UsageError
+        The folder is missing, or something other than a plain file stands there.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"report {path}: cannot write there, the folder {path.parent} is missing")
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise UsageError(f"report {path}: cannot write there, it is not a plain file")
+
+
 def write_report(path: Path, head: Mapping[str, Any], verdicts: Sequence[Verdict], code: ExitCode) -> None:
     """Write the whole report beside `path` and move it there, so that an interruption leaves the old one whole.
 
@@ -71,6 +85,7 @@ def write_report(path: Path, head: Mapping[str, Any], verdicts: Sequence[Verdict
         }
     )
     text = "".join(json.dumps(_plain(row), allow_nan=False) + "\n" for row in rows)
+    require_report_path(path)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     except OSError as error:

@@ -5,7 +5,10 @@ from importlib import import_module
 from conformance.backends.answer import Answer, Backend, Codepath, scale_argument
 from conformance.exit_codes import BackendError, UsageError
 
-__all__ = ["BACKENDS", "Answer", "Backend", "Codepath", "load_backend", "scale_argument"]
+__all__ = ["BACKENDS", "MODES", "Answer", "Backend", "Codepath", "load_backend", "scale_argument"]
+
+MODES = ("eager", "jit", "compile", "function", "xla")
+"""All modes of all backends."""
 
 BACKENDS = {
     "jax": ("conformance.backends.jax_backend", "JaxBackend", "reference"),

@@ -38,6 +38,23 @@ class Backend(Protocol):
         ...
 
 
+class Prepared:
+    """What a backend makes of a codepath once, such as a compiled function: by identity, never by equality.
+
+    Two bound methods of one object are equal, and a compiled function of the one would be judged for the other.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, str], tuple[Codepath, Any]] = {}
+
+    def get(self, codepath: Codepath, mode: str, make: Callable[[Codepath, str], Any]) -> Any:
+        """Return what `make` made of this very object; the reference kept with it keeps its identity taken."""
+        key = (id(codepath), mode)
+        if key not in self._made:
+            self._made[key] = (codepath, make(codepath, mode))
+        return self._made[key][1]
+
+
 def takes_scale(question: Question) -> bool:
     """True where a codepath is called with the scale as its third argument."""
     scale = question.parameters.scale

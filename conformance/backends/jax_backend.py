@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 import oracle
-from conformance.backends.answer import Answer, Codepath, scale_argument
+from conformance.backends.answer import Answer, Codepath, Prepared, scale_argument
 from conformance.case import Parameters, Question
 from conformance.exit_codes import BackendError
 
@@ -43,6 +43,9 @@ class JaxBackend:
     name = "jax"
     modes = ("eager", "jit")
 
+    def __init__(self) -> None:
+        self._prepared = Prepared()
+
     def environment(self, device: str) -> dict[str, str]:
         try:
             found = jax.devices(device)[0]
@@ -54,13 +57,9 @@ class JaxBackend:
         return _reference(question.loss, question.parameters)
 
     def answer(self, codepath: Codepath, question: Question, *, dtype: str, mode: str, device: str) -> Answer:
-        got = oracle.evaluate(
-            codepath,
-            question.prediction,
-            question.target,
-            scale_argument(question),
-            dtype=dtype,
-            mode=mode,
-            device=device,
-        )
+        if mode == "jit" and jax.config.read("jax_disable_jit"):  # type: ignore[no-untyped-call]  # untyped in jax
+            raise BackendError("backend jax: mode jit is switched off by JAX_DISABLE_JIT; unset it")
+        run = self._prepared.get(codepath, mode, oracle.Differentiated)
+        scale = scale_argument(question)
+        got = run(question.prediction, question.target, scale, dtype=dtype, device=device)
         return Answer(np.asarray(got.value), np.asarray(got.gradient))

@@ -1,7 +1,7 @@
 """TensorFlow: the shipped losses and anybody's, eager, as tf.function and compiled by XLA."""
 
 import os
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from conformance.backends.answer import Answer, Codepath, scale_argument
+from conformance.backends.answer import Answer, Codepath, Prepared, scale_argument
 from conformance.case import Parameters, Question
 from conformance.codepaths import tensorflow_losses
 from conformance.exit_codes import BackendError
@@ -53,8 +53,7 @@ def _value_and_gradient(codepath: Codepath, prediction: Any, *others: Any) -> tu
     return value, tape.gradient(total, prediction)
 
 
-@lru_cache(maxsize=256)
-def _compiled(codepath: Codepath, mode: str) -> Codepath:
+def _compile(codepath: Codepath, mode: str) -> Codepath:
     def step(*operands: Any) -> tuple[Any, Any]:
         return _value_and_gradient(codepath, *operands)
 
@@ -67,6 +66,9 @@ class TensorFlowBackend:
 
     name = "tensorflow"
     modes = ("eager", "function", "xla")
+
+    def __init__(self) -> None:
+        self._prepared = Prepared()
 
     def environment(self, device: str) -> dict[str, str]:
         found = tf.config.list_physical_devices("GPU" if device == "cuda" else "CPU")
@@ -84,6 +86,8 @@ class TensorFlowBackend:
         return _shipped(question.loss, question.parameters)
 
     def answer(self, codepath: Codepath, question: Question, *, dtype: str, mode: str, device: str) -> Answer:
+        if mode != "eager" and tf.config.functions_run_eagerly():
+            raise BackendError(f"backend tensorflow: mode {mode} is switched off by tf.config.run_functions_eagerly")
         with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"):
             operands = [tf.constant(question.prediction, dtype), tf.constant(question.target, dtype)]
             scale = scale_argument(question)
@@ -92,11 +96,12 @@ class TensorFlowBackend:
             if mode == "eager":
                 value, gradient = _value_and_gradient(codepath, *operands)
             else:
-                value, gradient = _compiled(codepath, mode)(*operands)
+                value, gradient = self._prepared.get(codepath, mode, _compile)(*operands)
         misdeeds = []
         if gradient is None:
             misdeeds.append("the gradient with respect to the prediction is None: nothing can train")
             gradient = tf.zeros_like(operands[0])
+        gradient = tf.convert_to_tensor(gradient)  # a gather has its gradient in slices
         for name, operand, source in zip(("prediction", "target"), operands, (question.prediction, question.target)):
             if not np.array_equal(operand.numpy(), source.astype(dtype)):
                 misdeeds.append(f"the {name} was modified in place")

@@ -1,12 +1,12 @@
 """Torch: the shipped losses and anybody's, eager and through torch.compile."""
 
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from conformance.backends.answer import Answer, Codepath, scale_argument
+from conformance.backends.answer import Answer, Codepath, Prepared, scale_argument
 from conformance.case import Parameters, Question
 from conformance.codepaths import torch_losses
 from conformance.exit_codes import BackendError
@@ -44,10 +44,20 @@ def _shipped(loss: str, parameters: Parameters) -> Codepath:
     return derived
 
 
-@lru_cache(maxsize=256)
-def _compiled(codepath: Codepath) -> Codepath:
+def _compile(codepath: Codepath, _: str) -> Codepath:
     compiled: Codepath = torch.compile(codepath, dynamic=True)
     return compiled
+
+
+def _probe_compiler() -> None:
+    """Raise BackendError unless torch.compile compiles: falling back to eager would judge another codepath."""
+    if torch._dynamo.config.disable:
+        raise BackendError("backend torch: mode compile is switched off by TORCHDYNAMO_DISABLE; unset it")
+    try:
+        torch.compile(lambda x: 2 * x + 1)(torch.ones(3))
+    except Exception as error:  # a compiler may be missing or broken in any way
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise BackendError(f"backend torch: mode compile does not start ({text}); install a C++ compiler") from error
 
 
 RECOMPILATIONS = 4096
@@ -64,6 +74,8 @@ class TorchBackend:
         compiler = torch._dynamo.config
         compiler.recompile_limit = compiler.accumulated_recompile_limit = RECOMPILATIONS
         compiler.fail_on_recompile_limit_hit = True  # falling back to eager would judge another codepath than asked for
+        self._prepared = Prepared()
+        self._probed = False
         torch.sqrt(torch.ones(8))  # the first threaded call of a process has been seen wrong on some builds
 
     def environment(self, device: str) -> dict[str, str]:
@@ -89,7 +101,10 @@ class TorchBackend:
         if scale is not None:
             operands.append(torch.tensor(scale, dtype=kind, device=device))
         before = [operand.detach().clone() for operand in operands]
-        run = _compiled(codepath) if mode == "compile" else codepath
+        if mode == "compile" and not self._probed:
+            _probe_compiler()
+            self._probed = True
+        run = self._prepared.get(codepath, mode, _compile) if mode == "compile" else codepath
         value: Any = run(*operands)
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"returned {type(value).__name__}, wanted a torch.Tensor")

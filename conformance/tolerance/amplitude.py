@@ -77,12 +77,15 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     gain = size**0.5 if question.parameters.gain == "unit_rms" else 1.0
     weight = question.weight * gain
     p_norm, p_rho, p_dark, p_across = _norm_error(p, eps, arithmetic)
-    t_norm, t_rho, t_dark, _ = _norm_error(t, eps, arithmetic)
+    t_norm, t_rho, t_dark, t_across = _norm_error(t, eps, arithmetic)
     phat, that = p / p_norm, t / t_norm
     difference = np.abs(phat - that)
     error = _element_error(p_rho, arithmetic) * np.abs(phat) + _element_error(t_rho, arithmetic) * np.abs(that)
+    error = error + eta * (2 + 1 / p_norm + 1 / t_norm)
     error_of_judge = 8 * size * LEVEL_OF_REFERENCE.unit * (np.abs(phat) + np.abs(that))
-    tied = normalised_ties(p, t, p_dark, t_dark)
+    both_lit = (p_dark + p_across + t_dark + t_across) == 0
+    both_dark = (p_dark * t_dark == 1) & (p_across + t_across == 0)
+    tied = normalised_ties(p, t, both_lit, both_dark)
     unsettled = (difference <= error + error_of_judge) & ~tied
     element = (1 + u) * error + u * difference
     tolerance = value_tolerance(element, difference, value, weight, question, arithmetic)
@@ -90,7 +93,8 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     s = np.abs(sign).astype(np.float64)
     l1 = _of_samples(np.abs(phat))
     coupling = _of_samples(sign * phat) * (1 - p_dark)
-    loose = _of_samples(np.where((sign == 0) | unsettled, np.abs(phat), 0.0))
+    free = (sign == 0) | unsettled
+    loose = _of_samples(np.where(free, np.abs(phat), 0.0))
     c = np.abs(coupling) + size * LEVEL_OF_REFERENCE.unit * l1 + loose
     ordered = arithmetic.summation(size)
     cubed = 1 / (1 - p_rho) ** 3
@@ -106,9 +110,10 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     swing = np.where(unsettled, 1 + s, 0.0)
     swung = (1 + direct) * swing + (1 + in_common) * (1 + per_term) * coupled * _of_samples(swing * np.abs(phat))
     underflow = eta * (2 + (size + 2) * np.abs(phat)) * np.maximum(1.0, 1 / p_norm)
-    settled_gradient = (weight / p_norm * settled + underflow) * EVALUATION
-    gradient = settled_gradient + weight / p_norm * swung * EVALUATION
-    return Bounds(tolerance, gradient, unsettled, tied, settled_gradient)
+    slope = weight / p_norm * EVALUATION
+    known = slope * settled + underflow * EVALUATION
+    any_sign = known + slope * np.where(free, direct * (1 - s), 0.0)
+    return Bounds(tolerance, known + slope * swung, unsettled, tied, any_sign)
 
 
 def mae_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithmetic: Arithmetic) -> Bounds:
@@ -117,7 +122,7 @@ def mae_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arith
     scale = question.parameters.scale.value if question.parameters.scale else 1.0
     p, t = question.prediction, question.target
     difference = np.abs(scale * (p - t))
-    error = arithmetic.grow(2) * scale * (np.abs(p) + np.abs(t))
+    error = arithmetic.grow(2) * scale * (np.abs(p) + np.abs(t)) + 2 * arithmetic.smallest_normal
     tied = p == t
     unsettled = (difference <= error) & ~tied
     element = (1 + u) * error + u * difference
@@ -126,4 +131,5 @@ def mae_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arith
     slope = question.weight * scale
     settled = (arithmetic.grow(DIRECT) * slope * s + arithmetic.smallest_normal) * EVALUATION
     swung = np.where(unsettled, (1 + s) * slope * (1 + arithmetic.grow(DIRECT)), 0.0) * EVALUATION
-    return Bounds(tolerance, settled + swung, unsettled, tied, settled)
+    any_sign = settled + np.where(p == t, arithmetic.grow(DIRECT) * slope * EVALUATION, 0.0)
+    return Bounds(tolerance, settled + swung, unsettled, tied, any_sign)

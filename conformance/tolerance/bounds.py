@@ -14,7 +14,8 @@ class Bounds:
 
     `unsettled` marks elements whose sign no correct code is bound to: |phat - that| is within the rounding of the two.
     `tied` marks exact ties that rounding preserves, where the contract's sign(0) = 0 can be held against a codepath.
-    `settled_gradient` is the gradient's tolerance with all signs taken as known; the subgradient test uses it.
+    `settled_gradient` is the gradient's tolerance whatever sign an open element has, without the swing between two
+    signs: the subgradient test uses it.
     """
 
     value: Float64

@@ -19,15 +19,16 @@ def _proportional_by_power_of_two(prediction: Float64, target: Float64) -> NDArr
     return np.asarray(np.all(same, axis=_AXES, keepdims=True))
 
 
-def normalised_ties(prediction: Float64, target: Float64, p_dark: Float64, t_dark: Float64) -> NDArray[np.bool_]:
+def normalised_ties(
+    prediction: Float64, target: Float64, both_lit: NDArray[np.bool_], both_dark: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Return where p_i / P and t_i / T are the same number in every rounding.
 
     That is so at p_i = t_i = 0, and in a sample whose prediction is a power of two times its target: every operation
-    commutes with that power as long as both norms are bounded by eps or neither is. Ties that merely happen to hold
-    between exact norms are not preserved by rounding, and no codepath is held to them.
+    commutes with that power as long as neither norm is bounded by eps (`both_lit`), or p_i = t_i and both are
+    (`both_dark`), whatever the rounding. Ties that merely happen to hold between exact norms are not preserved by
+    rounding, and no codepath is held to them.
     """
     both_zero = (prediction == 0) & (target == 0)
-    neither_dark = (p_dark == 0) & (t_dark == 0)
-    both_dark = (p_dark != 0) & (t_dark != 0)
-    by_power = _proportional_by_power_of_two(prediction, target) & neither_dark
+    by_power = _proportional_by_power_of_two(prediction, target) & both_lit
     return np.asarray(both_zero | by_power | ((prediction == target) & both_dark))
