@@ -68,9 +68,8 @@ def _finish(
     print_failures(console, verdicts)
     judged = sum(verdict.status != "skip" for verdict in verdicts)
     said = {ExitCode.CONFORMANT: "conformant", ExitCode.NOTHING_CHECKED: "nothing was checked"}
-    console.print(
-        f"{said.get(code, 'NOT conformant')}: {judged} verdicts, {subject['subject']}, ties {subject['ties']}"
-    )
+    line = f"{said.get(code, 'NOT conformant')}: {judged} verdicts, {subject['subject']}, ties {subject['ties']}"
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(int(code))
 
 

@@ -50,7 +50,11 @@ def _load(path: Path) -> tuple[dict[str, Array], bool]:
         if isinstance(loaded, np.ndarray):
             return {path.name: loaded}, False
         wanted = [name for name in (*NAMED_ARRAYS, "_metadata") if name in loaded.files]
-        return {name: loaded[name] for name in wanted}, True
+        found = {name: loaded[name] for name in wanted}
+        strange = [name for name, array in found.items() if not isinstance(array, np.ndarray)]
+        if strange:
+            raise UsageError(f"{path}: entry {strange[0]} is no array")
+        return found, True
     except UsageError:
         raise
     except Exception as error:  # a damaged archive may raise anything

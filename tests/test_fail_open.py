@@ -175,6 +175,17 @@ def test_a_loss_cut_off_from_its_input_is_rejected() -> None:
     assert "does not depend on the prediction" in result.failures[0].message
 
 
+def test_a_tensorflow_loss_cut_off_from_its_input_is_rejected() -> None:
+    import tensorflow as tf
+
+    def cut(p: Any, t: Any) -> Any:
+        return tf.reduce_mean(tf.abs(tf.stop_gradient(p) - t))
+
+    result = check_loss(cut, loss="amplitude_mae", framework="tensorflow", cases=["mae-equal"], mode="all")
+    assert {verdict.status for verdict in result.verdicts} == {"fail"}
+    assert all("gradient with respect to the prediction is None" in v.message for v in result.verdicts)
+
+
 @pytest.mark.parametrize("returned", [3.0, None, SimpleNamespace(dtype="float32")], ids=["float", "none", "object"])
 def test_a_loss_that_returns_no_tensor_is_an_error(returned: object) -> None:
     for framework in ("torch", "tensorflow"):

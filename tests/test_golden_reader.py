@@ -78,9 +78,10 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_schema_is_refused(folder: Path) -> None:
-    _reseal(folder, {**_manifest(folder), "schema": 2})
-    with pytest.raises(FixtureError, match="schema 2, wanted 1"):
-        load(folder)
+    for schema in (2, True, 1.0, "1"):
+        _reseal(folder, {**_manifest(folder), "schema": schema})
+        with pytest.raises(FixtureError, match=f"schema {schema!r}, wanted 1"):
+            load(folder)
 
 
 def test_an_empty_case_list_is_refused(folder: Path) -> None:
@@ -103,6 +104,35 @@ def test_a_record_without_a_field_is_refused(folder: Path) -> None:
     del manifest["cases"][1]["loss"]
     _reseal(folder, manifest)
     with pytest.raises(FixtureError, match="lacks or garbles"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"reduction": "median"}, {"gain": "double"}, {"eps": "zz"}, {"detector": "mask"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_option_that_this_version_does_not_know_is_refused(folder: Path, change: dict[str, str]) -> None:
+    manifest = _manifest(folder)
+    manifest["cases"][0]["parameters"].update(change)
+    _reseal(folder, manifest)
+    with pytest.raises(FixtureError, match="lacks or garbles"):
+        load(folder)
+
+
+def test_two_cases_of_one_name_are_refused(folder: Path) -> None:
+    manifest = _manifest(folder)
+    manifest["cases"][1]["id"] = manifest["cases"][0]["id"]
+    _reseal(folder, manifest)
+    with pytest.raises(FixtureError, match="one file or case twice"):
+        load(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut"], ids=["empty", "cut"])
+def test_a_truncated_archive_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "l2-typical.npz").write_bytes(content)
+    _replace_archive(folder, "l2-typical.npz")
+    with pytest.raises(FixtureError, match="no NPZ archive of plain arrays"):
         load(folder)
 
 

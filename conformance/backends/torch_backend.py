@@ -1,5 +1,6 @@
 """Torch: the shipped losses and anybody's, eager and through torch.compile."""
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -51,7 +52,14 @@ def _compile(codepath: Codepath, _: str) -> Codepath:
 
 def _probe_compiler() -> None:
     """Raise BackendError unless torch.compile compiles: falling back to eager would judge another codepath."""
-    if torch._dynamo.config.disable:
+    graphs: list[Any] = []
+
+    def note(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compile(lambda x: 2 * x, backend=note)(torch.ones(3))
+    if not graphs:
         raise BackendError("backend torch: mode compile is switched off by TORCHDYNAMO_DISABLE; unset it")
     try:
         torch.compile(lambda x: 2 * x + 1)(torch.ones(3))
@@ -64,6 +72,15 @@ RECOMPILATIONS = 4096
 """One codepath meets many shapes, dtypes and options here."""
 
 
+def _compiling(mode: str) -> AbstractContextManager[Any]:
+    """Forbid, for the time of a call, falling back to eager: that would judge another codepath than asked for."""
+    if mode != "compile":
+        return nullcontext()
+    limits: dict[str, Any] = {"recompile_limit": RECOMPILATIONS, "accumulated_recompile_limit": RECOMPILATIONS}
+    patch: AbstractContextManager[Any] = torch._dynamo.config.patch(fail_on_recompile_limit_hit=True, **limits)
+    return patch
+
+
 class TorchBackend:
     """Value and gradient through autograd."""
 
@@ -71,9 +88,6 @@ class TorchBackend:
     modes = ("eager", "compile")
 
     def __init__(self) -> None:
-        compiler = torch._dynamo.config
-        compiler.recompile_limit = compiler.accumulated_recompile_limit = RECOMPILATIONS
-        compiler.fail_on_recompile_limit_hit = True  # falling back to eager would judge another codepath than asked for
         self._prepared = Prepared()
         self._probed = False
         torch.sqrt(torch.ones(8))  # the first threaded call of a process has been seen wrong on some builds
@@ -105,7 +119,8 @@ class TorchBackend:
             _probe_compiler()
             self._probed = True
         run = self._prepared.get(codepath, mode, _compile) if mode == "compile" else codepath
-        value: Any = run(*operands)
+        with _compiling(mode):
+            value: Any = run(*operands)
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"returned {type(value).__name__}, wanted a torch.Tensor")
         misdeeds = []
