@@ -110,7 +110,9 @@ def judge_answer(case: Case, answer: Answer, dtype: str, ties: str) -> tuple[Sta
     faults = list(answer.misdeeds)
     faults += _form_faults("value", answer.value, dtype, question.value_shape)
     faults += _form_faults("gradient", answer.gradient, dtype, question.prediction.shape)
-    if answer.value.shape != question.value_shape or answer.gradient.shape != question.prediction.shape:
+    shapes = (answer.value.shape, answer.gradient.shape)
+    numbers = answer.value.dtype.kind + answer.gradient.dtype.kind
+    if shapes != (question.value_shape, question.prediction.shape) or numbers != "ff":
         return "fail", inf, inf, "; ".join(faults)
     derived, value_tolerance, gradient_tolerance = tolerances(case, dtype)
     value = worst_element(answer.value.astype(np.float64), truth.value, value_tolerance)

@@ -48,10 +48,10 @@ def _rate_from_square(ops: SimpleNamespace, p: Any, t: Any, s: Any) -> Any:
     return ops.mean(rate) - ops.mean(counts * ops.log(ops.where(seen, rate, ops.ones(rate))))
 
 
-def _log_of_amplitude(ops: SimpleNamespace, p: Any, t: Any, s: Any) -> Any:
+def _logs_apart(ops: SimpleNamespace, p: Any, t: Any, s: Any) -> Any:
     counts = (s * t) ** 2
     safe = ops.where(counts > 0, p, ops.ones(p))
-    return ops.mean((s * p) ** 2 - counts * (2 * (ops.log(s) + ops.log(safe))))
+    return ops.mean((s * p) ** 2 - counts * (2 * ops.log(s) + ops.log(safe * safe)))
 
 
 def _closed_form_gradient(ops: SimpleNamespace, p: Any, t: Any, s: Any) -> Any:
@@ -73,6 +73,6 @@ RIGHT: dict[str, tuple[str, Maker]] = {
     "mae-by-maximum": ("amplitude_mae", lambda o: lambda p, t: o.mean(o.abs(t - p))),
     "nll-plain": ("poisson_nll", lambda o: lambda p, t, s: nll(o, p, t, s)),
     "nll-rate-from-square": ("poisson_nll", lambda o: lambda p, t, s: _rate_from_square(o, p, t, s)),
-    "nll-log-of-amplitude": ("poisson_nll", lambda o: lambda p, t, s: _log_of_amplitude(o, p, t, s)),
+    "nll-logs-apart": ("poisson_nll", lambda o: lambda p, t, s: _logs_apart(o, p, t, s)),
     "nll-closed-form": ("poisson_nll", lambda o: lambda p, t, s: _closed_form_gradient(o, p, t, s)),
 }

@@ -116,13 +116,15 @@ def test_one_wrong_gradient_element_is_enough(case_of: dict[str, Case], dtype: s
     [
         (lambda a: replace(a, value=a.value.astype("float32")), "value: dtype float32, wanted float64"),
         (lambda a: replace(a, gradient=a.gradient.astype("float32")), "gradient: dtype float32, wanted float64"),
+        (lambda a: replace(a, value=a.value.astype("complex128")), "value: dtype complex128, wanted float64"),
+        (lambda a: replace(a, gradient=a.gradient.astype("U9")), "gradient: dtype str288, wanted float64"),
         (lambda a: replace(a, value=a.value[None]), "value: shape (1,), wanted ()"),
         (lambda a: replace(a, gradient=a.gradient[:1]), "gradient: shape (1, 1, 8, 8), wanted (2, 1, 8, 8)"),
         (lambda a: replace(a, gradient=a.gradient * nan), "got nan"),
         (lambda a: replace(a, value=a.value * inf), "got inf"),
         (lambda a: replace(a, misdeeds=("the target was modified in place",)), "the target was modified in place"),
     ],
-    ids=["value-dtype", "gradient-dtype", "value-shape", "gradient-shape", "nan", "inf", "misdeed"],
+    ids=["value-dtype", "gradient-dtype", "complex", "text", "value-shape", "gradient-shape", "nan", "inf", "misdeed"],
 )
 def test_form_is_part_of_the_verdict(case_of: dict[str, Case], spoil: Callable[[Answer], Answer], said: str) -> None:
     case = case_of["l2-typical"]

@@ -54,6 +54,10 @@ L2_LIARS: dict[str, Maker] = {
     "channel-scope": lambda o: lambda p, t: o.mean(o.abs(p / norm(o, p, (2, 3)) - t / norm(o, t, (2, 3)))),
     "norm-detached": lambda o: lambda p, t: o.mean(o.abs(p / o.stop(norm(o, p)) - t / norm(o, t))),
     "coupling-below-eps": lambda o: lambda p, t: o.mean(o.abs(p / _clamped_with_gradient(o, p) - t / norm(o, t))),
+    "channels-as-batch-of-one": lambda o: (
+        lambda p, t: o.mean(o.abs(p / norm(o, p, (2, 3)) - t / norm(o, t, (2, 3)))) if p.shape[0] == 1 else l2(o, p, t)
+    ),
+    "wrong-beyond-four-samples": lambda o: lambda p, t: (2.0 if p.shape[0] > 4 else 1.0) * l2(o, p, t),
     "l1-norm": lambda o: (
         lambda p, t: o.mean(o.abs(p / o.at_least(o.sum(o.abs(p)), EPS) - t / o.at_least(o.sum(o.abs(t)), EPS)))
     ),
@@ -81,6 +85,7 @@ MAE_LIARS: dict[str, Maker] = {
     "mae-normalised": lambda o: lambda p, t: l2(o, p, t),
     "mae-sign-of-zero-one": lambda o: lambda p, t: o.mean(_abs_one_at_zero(o, p - t)),
     "mae-zero-gradient": lambda o: lambda p, t: with_gradient(o, o.mean(o.abs(p - t)), 0.0),
+    "mae-clamped": lambda o: lambda p, t: o.mean(o.abs(o.at_least(p, 0.0) - o.at_least(t, 0.0))),
     "mae-sum": lambda o: lambda p, t: o.count(p) * o.mean(o.abs(p - t)),
 }
 
@@ -99,6 +104,13 @@ NLL_LIARS: dict[str, Maker] = {
         lambda p, t, s: o.mean((s * p) ** 2 - o.round((s * t) ** 2) * o.log(o.at_least((s * p) ** 2, EPS)))
     ),
     "nan-on-dead-pixels": lambda o: lambda p, t, s: o.mean((s * p) ** 2 - (s * t) ** 2 * o.log((s * p) ** 2)),
+    "log-of-signed-amplitude": lambda o: (
+        lambda p, t, s: o.mean((s * p) ** 2 - 2 * (s * t) ** 2 * o.log(o.where(t == 0, o.ones(p), s * p)))
+    ),
+    "prediction-clamped": lambda o: lambda p, t, s: nll(o, o.at_least(p, 0.0), t, s),
+    "rate-floor-1e-20": lambda o: (
+        lambda p, t, s: o.mean((s * p) ** 2 - (s * t) ** 2 * o.log(o.at_least((s * p) ** 2, 1e-20)))
+    ),
     "gaussian": lambda o: lambda p, t, s: o.mean((s * p - s * t) ** 2),
     "sample-sum": lambda o: lambda p, t, s: o.count(p) / p.shape[0] * nll(o, p, t, s),
     "nll-zero-gradient": lambda o: lambda p, t, s: with_gradient(o, nll(o, p, t, s), 0.0),
