@@ -35,6 +35,19 @@ class Conformance:
         return tuple(verdict for verdict in self.verdicts if verdict.status in ("fail", "error"))
 
     @property
+    def summary(self) -> str:
+        """One line for an assertion: how many cases fail, and the first of them in full."""
+        if self.exit_code == ExitCode.NOTHING_CHECKED:
+            return "nothing was checked"
+        if self.conformant:
+            return f"conformant: {len(self.verdicts)} verdicts, worst margin {self.worst_margin:.3g}"
+        first = self.failures[0]
+        return (
+            f"{len(self.failures)} of {len(self.verdicts)} verdicts fail, first {first.case_id} "
+            f"({first.backend} {first.dtype} {first.mode}): {first.message} [case: {first.why}]"
+        )
+
+    @property
     def worst_margin(self) -> float:
         """The largest error over tolerance of value and gradient; inf where a case gave no numbers."""
         worst = [

@@ -25,7 +25,6 @@ from conformance.table import print_failures, print_table
 from conformance.verdict import TIES, Verdict
 
 DEVICES = ("cpu", "cuda")
-DEFAULT_FRAMES = 64
 WIDTH = 150
 app = typer.Typer(
     add_completion=False,
@@ -100,8 +99,11 @@ def run(
     ties: Ties = "strict",
     case: Cases = None,
     data: Annotated[Optional[Path], typer.Option(help="judge on these diffraction frames instead of fixtures")] = None,
-    frames: Annotated[Optional[int], typer.Option(help="how many frames of --data [64]")] = None,
-    nphotons: Annotated[Optional[float], typer.Option(help="photons of a mean frame of --data")] = None,
+    frames: Annotated[Optional[int], typer.Option(help="how many frames of --data [all, at most 64]")] = None,
+    nphotons: Annotated[
+        Optional[float],
+        typer.Option(help="photons of a mean frame of --data [the file's own, else 1e9]"),
+    ] = None,
     report: Report = None,
 ) -> None:
     """Judge the shipped codepaths of every backend against the golden truth, or on measured frames."""
@@ -120,7 +122,7 @@ def run(
         cases, subject = select(golden.cases, case or ()), f"suite {golden.digest[:12]}"
         digest = golden.digest
     else:
-        found = read_frames(data, DEFAULT_FRAMES if frames is None else frames)
+        found = read_frames(data, frames)
         digest = hashlib.sha256(data.read_bytes()).hexdigest()
         subject = f"{data.name}: {found.source}"
     loaded = _backends(backend, device)
@@ -131,7 +133,7 @@ def run(
     verdicts = _judge(plan, cases, dtypes, device, ties)
     about = {
         "command": "run", "subject": subject, "sha256": digest, "ties": ties, "device": device,
-        "dtypes": dtypes, "modes": requested,
+        "dtypes": dtypes, "modes": requested, "case": case, "frames": frames, "nphotons": nphotons,
     }  # fmt: skip
     _finish(verdicts, report, about, {name: environment for name, (_, environment) in loaded.items()})
 
@@ -167,7 +169,7 @@ def check(
     )
     about = {
         "command": "check", "subject": f"{target} as {loss}, suite {golden.digest[:12]}", "sha256": golden.digest,
-        "ties": ties, "device": device, "dtypes": dtypes, "modes": modes,
+        "ties": ties, "device": device, "dtypes": dtypes, "modes": modes, "case": case,
     }  # fmt: skip
     _finish(result.verdicts, report, about, {framework: environment})
 
@@ -205,7 +207,7 @@ def gradients(backend: Backends = None, dtype: Dtypes = None, case: Cases = None
 def version(show: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False) -> None:
     """Say which version this is."""
     if show:
-        typer.echo(tool_version())
+        typer.echo(f"ptycho-loss-oracle {tool_version()}")
         raise typer.Exit
 
 

@@ -17,6 +17,7 @@ AMPLITUDES = "amplitudes"
 NAMED_ARRAYS = {"diffraction": AMPLITUDES, "diff3d": COUNTS, "data": COUNTS}
 """In this order of preference: PtychoPINN's amplitudes, its legacy intensities, a measured scan's photon counts."""
 DEFAULT_NPHOTONS = 1e9
+DEFAULT_FRAMES = 64
 LARGEST_FILE = 8 << 30
 FAINTEST, BRIGHTEST = 2.0**-50, 2.0**50
 
@@ -58,7 +59,8 @@ def _load(path: Path) -> tuple[dict[str, Array], bool]:
     except UsageError:
         raise
     except Exception as error:  # a damaged archive may raise anything
-        raise UsageError(f"{path}: neither an NPZ nor an NPY file of plain arrays ({error})") from error
+        reason = "objects that need pickle" if "pickle" in str(error) else error
+        raise UsageError(f"{path}: neither an NPZ nor an NPY file of plain arrays ({reason})") from error
 
 
 def _frames_first(array: Array, where: str) -> Array:
@@ -95,15 +97,15 @@ def _metadata_nphotons(arrays: dict[str, Array], where: str) -> float | None:
     return nphotons
 
 
-def read_frames(path: Path, count: int) -> Frames:
-    """Read `count` frames, evenly spaced over the file, as amplitudes rounded to float32.
+def read_frames(path: Path, count: int | None) -> Frames:
+    """Read `count` frames, evenly spaced over the file, as amplitudes rounded to float32; at most 64 when None.
 
     Raises
     ------
     UsageError
         The file is missing or of no known form, has fewer frames, or holds negative or non-finite numbers.
     """
-    if count < 1:
+    if count is not None and count < 1:
         raise UsageError(f"frames: got {count}, wanted at least 1")
     arrays, named = _load(path)
     known = [name for name in (NAMED_ARRAYS if named else arrays) if name in arrays]
@@ -113,9 +115,10 @@ def read_frames(path: Path, count: int) -> Frames:
     unit = NAMED_ARRAYS.get(name, AMPLITUDES)
     where = f"{path}: array {name}"
     frames = _frames_first(arrays[name], where)
+    _refuse_bad_numbers(frames, where)
+    count = min(DEFAULT_FRAMES, frames.shape[0]) if count is None else count
     if frames.shape[0] < count:
         raise UsageError(f"{where}: {frames.shape[0]} frames, wanted {count}; pass a smaller --frames")
-    _refuse_bad_numbers(frames, where)
     chosen = frames[np.arange(count) * frames.shape[0] // count].astype(np.float64)
     amplitudes = (np.sqrt(chosen) if unit == COUNTS else chosen).astype(np.float32).astype(np.float64)
     lit = amplitudes[amplitudes > 0]

@@ -32,7 +32,15 @@ def judge_case(
     """
     question = case.question
     unjudged = Verdict(
-        question.case_id, question.loss, backend.name, dtype, mode, device, "error", has_ties=case.has_ties
+        question.case_id,
+        question.loss,
+        backend.name,
+        dtype,
+        mode,
+        device,
+        "error",
+        has_ties=case.has_ties,
+        why=case.why,
     )
     start = perf_counter()
     verdict = unjudged

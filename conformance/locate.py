@@ -41,16 +41,18 @@ def locate(target: str) -> Callable[..., Any]:
     name, _, attribute = target.rpartition(":")
     if not name or not attribute:
         raise UsageError(f"{target}: wanted MODULE:ATTR or FILE.py:ATTR, such as my_losses:amplitude_loss")
+    hint = ""
     try:
         found: Any = _module(name)
         for part in attribute.split("."):
             found = getattr(found, part)
         if isinstance(found, type):
+            hint = "; a class is built without arguments, wrap it in a function"
             found = found()
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # the user's module may raise anything; say which import did
-        raise UsageError(f"{target}: cannot be loaded ({type(error).__name__}: {error})") from error
+        raise UsageError(f"{target}: cannot be loaded ({type(error).__name__}: {error}){hint}") from error
     if not callable(found):
         raise UsageError(f"{target}: is a {type(found).__name__}, wanted a callable")
     located: Callable[..., Any] = found

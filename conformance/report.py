@@ -101,7 +101,7 @@ def write_report(path: Path, head: Mapping[str, Any], verdicts: Sequence[Verdict
         raise
 
 
-def read_report(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
+def read_report(path: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
     """Return header, verdict lines and footer of a whole report.
 
     Raises
@@ -110,7 +110,7 @@ def read_report(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[
         No JSON lines, no header, no footer, or a footer that counts other verdicts than there are.
     """
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
         kinds = [row["kind"] for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"report {path}: not a report ({error})") from error

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isnan
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from conformance.verdict import Verdict
 
 FAILURES_SHOWN = 12
+FULL_WIDTH = 124
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,15 @@ def summarise(verdicts: Sequence[Verdict]) -> list[Group]:
 def print_table(console: Console, verdicts: Sequence[Verdict]) -> None:
     """Print one row per group; margins without ties and with ties apart."""
     table = Table(title="worst margin = largest error / tolerance; above 1 fails")
+    wide = console.width >= FULL_WIDTH
     for name in ("backend", "dtype", "mode"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("cases", "pass", "fail", "error", "skip", "value", "gradient", "ties"):
-        table.add_column(name, justify="right")
-    table.add_column("worst case")
+        table.add_column(name, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("worst case", no_wrap=True)
+    else:
+        table.padding, table.box = (0, 0), SIMPLE
     for group in summarise(verdicts):
         style = "red" if group.failed or group.errors else None
         counts = (group.cases, group.passed, group.failed, group.errors, group.skipped)
@@ -80,17 +86,23 @@ def print_table(console: Console, verdicts: Sequence[Verdict]) -> None:
             group.mode,
             *(str(count) for count in counts),
             *(f"{margin:.3g}" for margin in margins),
-            group.worst_case,
+            *([group.worst_case] if wide else []),
             style=style,
         )
     console.print(table)
 
 
 def print_failures(console: Console, verdicts: Sequence[Verdict]) -> None:
-    """Print what is wrong, case by case, the first dozen in full."""
-    failures = [verdict for verdict in verdicts if verdict.status in ("fail", "error")]
-    for verdict in failures[:FAILURES_SHOWN]:
-        label = f"{verdict.status} {verdict.case_id} ({verdict.backend} {verdict.dtype} {verdict.mode}): "
-        console.print(label + verdict.message, markup=False, highlight=False, soft_wrap=True)
-    if len(failures) > FAILURES_SHOWN:
-        console.print(f"... and {len(failures) - FAILURES_SHOWN} more; --report writes all of them")
+    """Print what is wrong, case by case and with the case's reason; the same words once, the first dozen in full."""
+    same: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.status in ("fail", "error"):
+            same.setdefault((verdict.status, verdict.message), []).append(verdict)
+    for (status, message), members in list(same.items())[:FAILURES_SHOWN]:
+        first = members[0]
+        line = f"{status} {first.case_id} ({first.backend} {first.dtype} {first.mode}): {message}"
+        line += f" [case: {first.why}]" if len(members) == 1 and first.why else ""
+        line += f" [and in {len(members) - 1} more]" if len(members) > 1 else ""
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if len(same) > FAILURES_SHOWN:
+        console.print(f"... and {len(same) - FAILURES_SHOWN} more; --report writes all of them")

@@ -30,6 +30,7 @@ class Verdict:
     gradient_margin: float = nan
     has_ties: bool = False
     message: str = ""
+    why: str = ""
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -46,6 +47,8 @@ class Worst:
     def describe(self, quantity: str) -> str:
         """Say what, where, got, wanted, and how far the error is beyond its tolerance."""
         where = f"{quantity}[{', '.join(map(str, self.index))}]" if self.index else quantity
+        if isnan(self.got):
+            return f"{where}: got nan, wanted {self.wanted:.9g}"
         return (
             f"{where}: got {self.got:.9g}, wanted {self.wanted:.9g} +- {self.tolerance:.3g}"
             f" (error {abs(self.got - self.wanted):.3g}, {self.margin:.3g} x the tolerance)"

@@ -35,12 +35,19 @@ def test_all_skipped_is_not_success() -> None:
 def test_an_empty_case_list_is_not_success() -> None:
     assert exit_code([]) == ExitCode.NOTHING_CHECKED
     result = check_loss(lambda p, t: p, loss="amplitude_mae", cases=["no-such-case"])
-    assert not result.conformant and result.worst_margin == inf
+    assert not result.conformant and result.worst_margin == inf and result.summary == "nothing was checked"
 
 
 @pytest.mark.parametrize("status", ["fail", "error"])
 def test_one_failure_among_a_hundred_passes_is_failure(status: str) -> None:
     assert exit_code([_verdict()] * 100 + [_verdict(status=status)]) == ExitCode.NOT_CONFORMANT
+
+
+def test_a_summary_names_the_first_failure_with_its_case() -> None:
+    bad = _verdict(status="fail", case_id="mae-x", message="value: got 1", why="p = t")
+    expected = "1 of 2 verdicts fail, first mae-x (torch float32 eager): value: got 1 [case: p = t]"
+    assert Conformance((_verdict(), bad)).summary == expected
+    assert Conformance((_verdict(),)).summary == "conformant: 1 verdicts, worst margin 0"
 
 
 def test_an_error_counts_as_an_infinite_margin() -> None:

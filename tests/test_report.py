@@ -86,8 +86,25 @@ def test_groups_count_every_status_and_hide_no_margin() -> None:
 def test_the_table_and_the_failures_are_legible() -> None:
     console = Console(width=132, record=True)
     print_table(console, VERDICTS)
-    print_failures(console, VERDICTS * 10)
+    many = [replace(VERDICTS[1], message=f"value: got {number}") for number in range(19)]
+    print_failures(console, [*VERDICTS, *many])
     text = console.export_text()
     assert "torch" in text and "float32" in text and "inf" in text
     assert "fail b (torch float32 eager): value: got nan" in text
-    assert "... and 8 more" in text
+    assert "... and 9 more" in text
+
+
+def test_the_same_words_are_printed_once_and_a_single_failure_says_why_its_case_exists() -> None:
+    console = Console(width=132, record=True)
+    print_failures(console, [replace(VERDICTS[2], case_id=f"c{number}") for number in range(50)])
+    assert console.export_text() == "error c0 (torch float32 eager): RuntimeError: no [and in 49 more]\n"
+    print_failures(console, [replace(VERDICTS[1], why="k = lambda = 0")])
+    assert console.export_text().endswith("value: got nan [case: k = lambda = 0]\n")
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_no_number_is_cut_on_a_narrow_terminal(width: int) -> None:
+    console = Console(width=width, record=True)
+    print_table(console, [replace(GOOD, backend="tensorflow", mode="function", value_margin=1.23e-5)])
+    text = console.export_text()
+    assert all(word in text for word in ("tensorflow", "float32", "function", "1.23e-05", "0.5", "gradient"))

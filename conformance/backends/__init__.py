@@ -11,7 +11,7 @@ MODES = ("eager", "jit", "compile", "function", "xla")
 """All modes of all backends."""
 
 BACKENDS = {
-    "jax": ("conformance.backends.jax_backend", "JaxBackend", "reference"),
+    "jax": ("conformance.backends.jax_backend", "JaxBackend", "jax and jaxlib"),
     "torch": ("conformance.backends.torch_backend", "TorchBackend", "torch"),
     "tensorflow": ("conformance.backends.tensorflow_backend", "TensorFlowBackend", "tensorflow"),
 }
@@ -35,6 +35,6 @@ def load_backend(name: str) -> Backend:
     except Exception as error:  # a framework may fail to import in any way, and must then be missed aloud
         raise BackendError(
             f"backend {name}: does not import ({type(error).__name__}: {error}); "
-            f"install it with `pip install 'ptycho-loss-oracle[{extra}]'` or leave it out with --backend"
+            f"install {extra} in this environment or choose among the others with --backend"
         ) from error
     return backend
