@@ -119,6 +119,30 @@ def test_a_compiler_that_is_switched_off_exits_4(variable: str, backend: str, mo
     assert variable in done.stderr
 
 
+def test_a_compiler_that_is_missing_exits_4(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "conformance",
+            "run",
+            "--backend",
+            "torch",
+            "--mode",
+            "compile",
+            "--case",
+            "mae-typical",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "CXX": "/bin/false", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "mode compile does not start" in done.stderr
+
+
 def test_functions_run_eagerly_are_not_judged_as_compiled() -> None:
     import tensorflow as tf
 
