@@ -1,6 +1,8 @@
 """What a codepath is asked, and what the judge alone knows: a question, its truth, and the two together."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,18 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Float64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
 
 LOSSES = ("amplitude_l2_mae", "amplitude_mae", "poisson_nll")
 DTYPES = ("float32", "float64")
+"""Judged unless told otherwise."""
+HALF_DTYPES = ("bfloat16", "float16")
+ALL_DTYPES = (*DTYPES, *HALF_DTYPES)
+
+
+def dtypes_of(requested: Sequence[str]) -> tuple[str, ...]:
+    """Return the dtypes that are asked for, `all` standing for every one; unknown names stay, to be refused."""
+    return tuple(dict.fromkeys(name for entry in requested for name in (ALL_DTYPES if entry == "all" else (entry,))))
 
 
 @dataclass(frozen=True)
@@ -27,37 +38,70 @@ class Parameters:
     """Options of a loss, at their defaults where the loss has none."""
 
     reduction: str = "mean"
+    domain: str = "amplitude"
+    scope: str = "sample"
     gain: str = "unit_l2"
     eps: float = 2.0**-40
     constant: str = "none"
+    rate_guard: str = "none"
+    rate_floor: float | None = None
+    normaliser: str = "none"
+    normaliser_value: float | None = None
+    wrt: str = "prediction"
     scale: Scale | None = None
 
     @property
     def canonical(self) -> bool:
         """True where a plain `f(prediction, target[, scale])` needs to know nothing else."""
-        return self.reduction == "mean" and self.gain == "unit_l2" and self.constant == "none" and self.eps == 2.0**-40
+        return replace(self, scale=None) == Parameters()
+
+    def described(self) -> str:
+        """Return the options that are not at their defaults, for a person."""
+        default = Parameters()
+        names = [name for name in vars(self) if name != "scale" and getattr(self, name) != getattr(default, name)]
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names) or "defaults"
 
 
 @dataclass(frozen=True)
 class Question:
-    """All that a codepath under test ever sees. Arrays are float64 that every judged dtype holds exactly."""
+    """All that a codepath under test ever sees.
+
+    Arrays are float64, or complex128 for the domain `field`, that every dtype of `holds` holds exactly. `mask` has rank
+    4 and broadcasts against them; masked elements may be NaN. `view_ids` are integers, one per sample.
+    """
 
     case_id: str
     loss: str
     parameters: Parameters
-    prediction: Float64
-    target: Float64
+    prediction: Array
+    target: Array
+    mask: Bool | None = None
+    view_ids: NDArray[np.int32] | None = None
+
+    @cached_property
+    def valid(self) -> Bool:
+        """The mask in full."""
+        if self.mask is None:
+            return np.ones(self.prediction.shape, np.bool_)
+        return np.broadcast_to(self.mask, self.prediction.shape)
 
     @property
-    def weight(self) -> float:
-        """What one element's loss is multiplied by in the sum of the returned values."""
-        batch, elements = self.prediction.shape[0], self.prediction.size
-        weights: dict[str, float] = {
-            "mean": 1 / elements,
-            "sum": 1.0,
-            "sample": batch / elements,
-            "sample_sum": 1 / batch,
-            "none": 1.0,
+    def of_gradient(self) -> Array:
+        """The array that the gradient is taken with respect to."""
+        return self.target if self.parameters.wrt == "target" else self.prediction
+
+    @cached_property
+    def weight(self) -> Float64:
+        """What one element's loss is multiplied by in the sum of the returned values; shape (B, 1, 1, 1)."""
+        batch = self.prediction.shape[0]
+        per_sample = np.sum(self.valid, axis=(1, 2, 3), keepdims=True, dtype=np.float64)
+        whole = np.broadcast_to(np.sum(per_sample), per_sample.shape)
+        weights: dict[str, Float64] = {
+            "mean": 1 / np.maximum(whole, 1),
+            "sum": np.ones_like(per_sample),
+            "sample": 1 / np.maximum(per_sample, 1),
+            "sample_sum": np.full_like(per_sample, 1 / batch),
+            "none": np.ones_like(per_sample),
         }
         return weights[self.parameters.reduction]
 
@@ -66,13 +110,28 @@ class Question:
         """Shape of the value that the reduction returns."""
         return {"none": self.prediction.shape, "sample": self.prediction.shape[:1]}.get(self.parameters.reduction, ())
 
+    def holds(self, dtype: str) -> bool:
+        """Return whether the inputs are exact numbers of `dtype`, normal ones, so that a flush to zero spares them."""
+        if dtype not in HALF_DTYPES:
+            return True
+        if self.parameters.domain == "field":
+            return False
+        largest, smallest = {"float16": (65504.0, 2.0**-14), "bfloat16": (2.0**127, 2.0**-126)}[dtype]
+        numbers = np.abs(np.concatenate([a[np.isfinite(a)] for a in (self.prediction, self.target)]))
+        lit = numbers[numbers > 0]
+        return bool(np.all((lit >= smallest) & (lit <= largest)))
+
 
 @dataclass(frozen=True)
 class Truth:
-    """The answer. `value_error` and `gradient_error` bound how far it is itself from the exact numbers."""
+    """The answer. `value_error` and `gradient_error` bound how far it is itself from the exact numbers.
+
+    A NaN value stands for any number that is not finite; a NaN gradient is not judged. `sign` is that of
+    phat - that, or for a clamped rate that of lambda - floor.
+    """
 
     value: Float64
-    gradient: Float64
+    gradient: Array
     sign: NDArray[np.int8] | None
     value_error: Float64
     gradient_error: Float64

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from conformance.affine import under_profile
 from conformance.backends import load_backend
-from conformance.case import DTYPES, LOSSES, Case, Parameters
+from conformance.case import ALL_DTYPES, DTYPES, LOSSES, Case, Question, dtypes_of
 from conformance.exit_codes import ExitCode, UsageError
 from conformance.golden import load
 from conformance.judge import exit_code, judge_all, modes_of, require_modes
+from conformance.profile import Profile, adapted, declare
 from conformance.verdict import TIES, Verdict
 
 
@@ -67,10 +69,14 @@ def require(name: str, got: Sequence[str], choices: Sequence[str]) -> None:
             raise UsageError(f"{name}: got {value!r}, wanted one of {', '.join(choices)}")
 
 
-def is_canonical(parameters: Parameters, loss: str) -> bool:
-    """True where `f(prediction, target)`, or `f(prediction, target, scale)` for the NLL, is all there is to say."""
-    scaled = loss == "amplitude_mae" and parameters.scale is not None and parameters.scale.value != 1.0
-    return parameters.canonical and not scaled
+def is_asked(question: Question, loss: str, profile: Profile) -> bool:
+    """Return whether `f(prediction, target)`, with a scale for the NLL, can answer: no option but the profile's.
+
+    The legacy MAE is given a scale only where the caller applies it.
+    """
+    scale = question.parameters.scale
+    scaled = loss == "amplitude_mae" and scale is not None and scale.value != 1.0
+    return question.loss == loss and not (scaled and profile.inputs == "amplitude")
 
 
 def select(cases: Sequence[Case], patterns: Sequence[str]) -> tuple[Case, ...]:
@@ -100,6 +106,7 @@ def check_loss(
     device: str = "cpu",
     ties: str = "strict",
     cases: Sequence[str] | Sequence[Case] = (),
+    profile: str | Profile = "contract",
 ) -> Conformance:
     """Judge a loss against the golden values and gradients.
 
@@ -107,15 +114,18 @@ def check_loss(
     ----------
     callable : f(prediction, target) or, for "poisson_nll", f(prediction, target, scale)
         On tensors of `framework`, layout (B, C, H, W), amplitudes; `scale` is a scalar tensor of the same dtype. It
-        returns the mean over all elements, in the dtype of its arguments.
+        returns the mean over all elements, in the dtype of its arguments (float32 for half-precision ones).
     loss : {"amplitude_l2_mae", "amplitude_mae", "poisson_nll"}
     framework : {"torch", "tensorflow", "jax"}
-    dtype : one of, or a sequence of, "float32", "float64"
+    dtype : one of, or a sequence of, "float32", "float64", "bfloat16", "float16", "all"
     mode : "eager", "compiled", "all", or the framework's own: "compile"; "function", "xla"; "jit"
     device : {"cpu", "cuda"}
     ties : {"strict", "subgradient"}
         `strict`: at an exact tie sign(0) = 0. `subgradient`: any subgradient is accepted there.
     cases : shell patterns of case ids, or cases made elsewhere; all golden cases of the loss by default
+    profile : name of a declared convention, or one made with `conformance.profile.declare`
+        Argument order, layout, who applies the scale, and which options of the contract the callable computes. The
+        truth is mapped to it exactly.
 
     Returns
     -------
@@ -126,22 +136,23 @@ def check_loss(
     UsageError, FixtureError, BackendError
         Unknown names; golden files not as they were; framework or device missing.
     """
-    dtypes = (dtype,) if isinstance(dtype, str) else tuple(dtype)
+    dtypes = dtypes_of((dtype,) if isinstance(dtype, str) else dtype)
     requested = (mode,) if isinstance(mode, str) else tuple(mode)
     require("loss", (loss,), LOSSES)
-    require("dtype", dtypes, DTYPES)
+    require("dtype", dtypes, ALL_DTYPES)
     require("ties", (ties,), TIES)
+    convention = declare(profile, {}) if isinstance(profile, str) else profile
     patterns = [entry for entry in cases if isinstance(entry, str)]
     given = [entry for entry in cases if isinstance(entry, Case)]
-    pool = given if given else load().cases
-    fitting = [c for c in pool if c.question.loss == loss and is_canonical(c.question.parameters, loss)]
-    chosen = select(fitting, patterns)
+    pool = [case for case in (given if given else load().cases) if is_asked(case.question, loss, convention)]
+    chosen = select(under_profile(pool, convention), patterns)
     backend = load_backend(framework)
     backend.environment(device)
     require_modes([backend], requested)
+    codepath = adapted(callable, convention, backend.transpose)
     verdicts = judge_all(
         backend,
-        lambda _: callable,
+        lambda _: codepath,
         chosen,
         dtypes=dtypes,
         modes=modes_of(backend, requested),

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -11,21 +11,30 @@ from rich.progress import track
 from rich.table import Table
 
 from conformance.backends import BACKENDS, Backend, Codepath, load_backend
-from conformance.case import DTYPES, Case, Question
-from conformance.check import check_loss, require, select
+from conformance.case import ALL_DTYPES, DTYPES, Case, Question, dtypes_of
+from conformance.check import require, select
+from conformance.cli_check import check, map_conventions
+from conformance.cli_options import (
+    Backends,
+    Cases,
+    Device,
+    Dtypes,
+    Modes,
+    Report,
+    Ties,
+    console,
+    finish,
+    loaded_backends,
+)
 from conformance.exit_codes import ConformanceError, ExitCode, UsageError
 from conformance.frames import read_frames
 from conformance.golden import load
-from conformance.judge import exit_code, judge_all, modes_of, require_modes
-from conformance.locate import locate
+from conformance.judge import judge_all, modes_of, require_modes
 from conformance.measured import measured_cases
 from conformance.parity import parity
-from conformance.report import header, require_report_path, tool_version, write_report
-from conformance.table import print_failures, print_table
+from conformance.report import require_report_path, tool_version
 from conformance.verdict import TIES, Verdict
 
-DEVICES = ("cpu", "cuda")
-WIDTH = 150
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -33,43 +42,8 @@ app = typer.Typer(
     help="Judge losses of ptychography networks. Exit codes: 0 conformant, 1 not, 2 usage, 3 fixtures missing or "
     "altered, 4 backend or device missing, 5 nothing checked.",
 )
-Backends = Annotated[Optional[list[str]], typer.Option("--backend", help="jax, torch, tensorflow; repeatable [all]")]
-Dtypes = Annotated[Optional[list[str]], typer.Option("--dtype", help="float32, float64; repeatable [both]")]
-Modes = Annotated[
-    Optional[list[str]],
-    typer.Option("--mode", help="eager, compiled, all, or by name: jit, compile, function, xla; repeatable [eager]"),
-]
-Device = Annotated[str, typer.Option(help="cpu or cuda")]
-Ties = Annotated[str, typer.Option(help="strict: sign(0) = 0 at exact ties; subgradient: any subgradient there")]
-Report = Annotated[Optional[Path], typer.Option(help="write all verdicts to this file as JSON lines")]
-Cases = Annotated[Optional[list[str]], typer.Option("--case", help="judge only case ids of this pattern; repeatable")]
-
-
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
-
-
-def _backends(names: Sequence[str] | None, device: str) -> dict[str, tuple[Backend, dict[str, str]]]:
-    require("device", (device,), DEVICES)
-    loaded = {name: load_backend(name) for name in dict.fromkeys(names or BACKENDS)}
-    return {name: (backend, backend.environment(device)) for name, backend in loaded.items()}
-
-
-def _finish(
-    verdicts: Sequence[Verdict], report: Path | None, subject: dict[str, Any], environments: dict[str, dict[str, str]]
-) -> None:
-    code = exit_code(verdicts)
-    if report is not None:
-        write_report(report, header(subject, environments), verdicts, code)
-    console = _console()
-    print_table(console, verdicts)
-    print_failures(console, verdicts)
-    judged = sum(verdict.status != "skip" for verdict in verdicts)
-    said = {ExitCode.CONFORMANT: "conformant", ExitCode.NOTHING_CHECKED: "nothing was checked"}
-    line = f"{said.get(code, 'NOT conformant')}: {judged} verdicts, {subject['subject']}, ties {subject['ties']}"
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(int(code))
+app.command()(check)
+app.command("map")(map_conventions)
 
 
 def _judge(
@@ -107,8 +81,8 @@ def run(
     report: Report = None,
 ) -> None:
     """Judge the shipped codepaths of every backend against the golden truth, or on measured frames."""
-    dtypes, requested = tuple(dtype or DTYPES), tuple(mode or ("eager",))
-    require("dtype", dtypes, DTYPES)
+    dtypes, requested = dtypes_of(dtype or DTYPES), tuple(mode or ("eager",))
+    require("dtype", dtypes, ALL_DTYPES)
     require("ties", (ties,), TIES)
     if nphotons is not None and not 0 < nphotons < float("inf"):
         raise UsageError(f"--nphotons: got {nphotons}, wanted a finite number above 0")
@@ -125,7 +99,7 @@ def run(
         found = read_frames(data, frames)
         digest = hashlib.sha256(data.read_bytes()).hexdigest()
         subject = f"{data.name}: {found.source}"
-    loaded = _backends(backend, device)
+    loaded = loaded_backends(backend, device)
     require_modes([entry for entry, _ in loaded.values()], requested)
     plan = [(entry, modes_of(entry, requested)) for entry, _ in loaded.values()]
     if data is not None:
@@ -135,55 +109,19 @@ def run(
         "command": "run", "subject": subject, "sha256": digest, "ties": ties, "device": device,
         "dtypes": dtypes, "modes": requested, "case": case, "frames": frames, "nphotons": nphotons,
     }  # fmt: skip
-    _finish(verdicts, report, about, {name: environment for name, (_, environment) in loaded.items()})
-
-
-@app.command()
-def check(
-    target: Annotated[str, typer.Argument(metavar="MODULE:ATTR", help="the loss, or FILE.py:ATTR")],
-    loss: Annotated[str, typer.Option(help="amplitude_l2_mae, amplitude_mae or poisson_nll")],
-    framework: Annotated[str, typer.Option(help="torch, tensorflow or jax")] = "torch",
-    dtype: Dtypes = None,
-    mode: Modes = None,
-    device: Device = "cpu",
-    ties: Ties = "strict",
-    case: Cases = None,
-    report: Report = None,
-) -> None:
-    """Judge any loss f(prediction, target), for poisson_nll f(prediction, target, scale), on (B, C, H, W) tensors."""
-    require("device", (device,), DEVICES)
-    if report is not None:
-        require_report_path(report)
-    golden = load()
-    environment = load_backend(framework).environment(device)
-    dtypes, modes = tuple(dtype or DTYPES), tuple(mode or ("eager",))
-    result = check_loss(
-        locate(target),
-        loss=loss,
-        framework=framework,
-        dtype=dtypes,
-        mode=modes,
-        device=device,
-        ties=ties,
-        cases=tuple(case or ()),
-    )
-    about = {
-        "command": "check", "subject": f"{target} as {loss}, suite {golden.digest[:12]}", "sha256": golden.digest,
-        "ties": ties, "device": device, "dtypes": dtypes, "modes": modes, "case": case,
-    }  # fmt: skip
-    _finish(result.verdicts, report, about, {framework: environment})
+    finish(verdicts, report, about, {name: environment for name, (_, environment) in loaded.items()})
 
 
 @app.command()
 def gradients(backend: Backends = None, dtype: Dtypes = None, case: Cases = None) -> None:
     """Compare the gradients of the shipped codepaths pairwise: largest difference over tolerance, and where."""
-    dtypes = tuple(dtype or DTYPES)
-    require("dtype", dtypes, DTYPES)
+    dtypes = dtypes_of(dtype or DTYPES)
+    require("dtype", dtypes, ALL_DTYPES)
     cases = select(load().cases, case or ())
     names = tuple(dict.fromkeys(backend or BACKENDS))
     if len(names) < 2:
         raise UsageError(f"--backend: got {', '.join(names)}, wanted at least two to compare")
-    rows = parity([entry for entry, _ in _backends(names, "cpu").values()], cases, dtypes)
+    rows = parity([entry for entry, _ in loaded_backends(names, "cpu").values()], cases, dtypes)
     table = Table(title="largest difference of two gradients / what two correct ones can differ by")
     for name in ("loss", "dtype", "pair", "cases", "margin", "case", "where", "left", "right"):
         table.add_column(name, no_wrap=True)
@@ -193,13 +131,13 @@ def gradients(backend: Backends = None, dtype: Dtypes = None, case: Cases = None
             str(list(row.worst.index)), f"{row.worst.got:.9g}", f"{row.worst.wanted:.9g}",
             style=None if row.holds else "red",
         )  # fmt: skip
-    console = _console()
-    console.print(table)
+    out = console()
+    out.print(table)
     if not rows:
-        console.print("nothing was checked")
+        out.print("nothing was checked")
         raise typer.Exit(int(ExitCode.NOTHING_CHECKED))
     agree = all(row.holds for row in rows)
-    console.print("gradients agree" if agree else "gradients DIFFER: see the rows with a margin above 1")
+    out.print("gradients agree" if agree else "gradients DIFFER: see the rows with a margin above 1")
     raise typer.Exit(int(ExitCode.CONFORMANT if agree else ExitCode.NOT_CONFORMANT))
 
 

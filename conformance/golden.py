@@ -1,8 +1,7 @@
 """Reads the golden set, after proving every file against the manifest and the manifest against its digest."""
 
 import hashlib
-import io
-import json
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,25 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import LOSSES, Array, Case, Float64, Parameters, Question, Scale, Truth
+from conformance.case import Array, Case
 from conformance.exit_codes import FixtureError
+from conformance.manifest import DIGEST, MANIFEST, manifest_of
+from conformance.npz import arrays, content_sha256
+from conformance.record import case_of
 
-SCHEMA = 1
-MANIFEST = "manifest.json"
-DIGEST = "manifest.sha256"
 LARGEST_FILE = 4 << 20
-PARAMETERS: dict[str, tuple[str, ...]] = {
-    "scope": ("sample",),
-    "reduction": ("mean", "sum", "sample", "sample_sum", "none"),
-    "gain": ("unit_l2", "unit_rms"),
-    "constant": ("none", "lgamma", "stirling"),
-    "eps": (),
-    "intensity_scale": (),
-}
-"""What a case may say, and the choices where there are any: an option unknown here must not be ignored."""
+LARGEST_SET = 32 << 20
+MOST_FILES = 4096
 REPAIR = "restore the folder from version control or reinstall the package"
 _PACKAGED = Path(__file__).resolve().parent / "golden"
 _CHECKOUT = Path(__file__).resolve().parent.parent / "fixtures" / "golden"
+_NO_DEVICE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+"""A name that becomes a link or a pipe after it was looked at is refused too, rather than followed or waited for."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +39,31 @@ def default_folder() -> Path:
     return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
 
 
+def _read_file(path: Path, limit: int) -> bytes:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise FixtureError(f"{path}: not a plain file, and nothing else belongs in the golden folder; {REPAIR}")
+    with os.fdopen(os.open(path, os.O_RDONLY | _NO_DEVICE), "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        content = stream.read(limit + 1) if size <= limit else b""
+    if size > limit or len(content) > limit:
+        raise FixtureError(f"{path}: {max(size, len(content))} bytes, wanted at most {limit}; {REPAIR}")
+    return content
+
+
 def _read_folder(folder: Path) -> dict[str, bytes]:
-    if not folder.is_dir():
-        raise FixtureError(f"{folder}: the golden folder is missing; {REPAIR}")
-    contents = {}
-    for path in sorted(folder.iterdir()):
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            raise FixtureError(f"{path}: not a plain file, and nothing else belongs in the golden folder; {REPAIR}")
-        if status.st_size > LARGEST_FILE:
-            raise FixtureError(f"{path}: {status.st_size} bytes, wanted at most {LARGEST_FILE}; {REPAIR}")
-        try:
-            contents[path.name] = path.read_bytes()
-        except OSError as error:
-            raise FixtureError(f"{path}: cannot be read ({error}); {REPAIR}") from error
+    contents: dict[str, bytes] = {}
+    room = LARGEST_SET
+    try:
+        if not folder.is_dir():
+            raise FixtureError(f"{folder}: the golden folder is missing; {REPAIR}")
+        paths = sorted(folder.iterdir())
+        if len(paths) > MOST_FILES:
+            raise FixtureError(f"{folder}: {len(paths)} files, wanted at most {MOST_FILES}; {REPAIR}")
+        for path in paths:
+            contents[path.name] = _read_file(path, min(LARGEST_FILE, room))
+            room -= len(contents[path.name])
+    except OSError as error:
+        raise FixtureError(f"{folder}: cannot be read ({error}); {REPAIR}") from error
     return contents
 
 
@@ -66,106 +71,68 @@ def _manifest(folder: Path, contents: dict[str, bytes]) -> tuple[dict[str, Any],
     for name in (MANIFEST, DIGEST):
         if name not in contents:
             raise FixtureError(f"{folder / name}: missing; {REPAIR}")
-    digest = hashlib.sha256(contents[MANIFEST]).hexdigest()
-    if contents[DIGEST] != f"{digest}  {MANIFEST}\n".encode("ascii"):
-        raise FixtureError(f"{folder / MANIFEST}: its sha256 is {digest}, which {DIGEST} does not say; {REPAIR}")
     try:
-        manifest = json.loads(contents[MANIFEST])
-        schema = manifest["schema"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise FixtureError(f"{folder / MANIFEST}: no manifest of golden cases ({error}); {REPAIR}") from error
-    if type(schema) is not int or schema != SCHEMA:
-        raise FixtureError(f"{folder / MANIFEST}: schema {schema!r}, wanted {SCHEMA}; install the matching version")
-    return manifest, digest
+        return manifest_of(contents[MANIFEST], contents[DIGEST])
+    except ValueError as error:
+        raise FixtureError(f"{folder / MANIFEST}: {error}; {REPAIR}") from error
 
 
 def _check_listing(folder: Path, manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
-    listed = [record["file"] for record in manifest["cases"]]
-    ids = [record["id"] for record in manifest["cases"]]
-    if not listed or len(set(listed)) != len(listed) or len(set(ids)) != len(ids):
-        raise FixtureError(f"{folder / MANIFEST}: lists no case, or one file or case twice; {REPAIR}")
-    for name in sorted(set(listed) - contents.keys()):
+    listed = {record["file"] for record in manifest["cases"]}
+    for name in sorted(listed - contents.keys()):
         raise FixtureError(f"{folder / name}: listed in {MANIFEST} but missing; {REPAIR}")
-    for name in sorted(contents.keys() - set(listed) - {MANIFEST, DIGEST}):
+    for name in sorted(contents.keys() - listed - {MANIFEST, DIGEST}):
         raise FixtureError(f"{folder / name}: not listed in {MANIFEST}; remove it")
     for record in manifest["cases"]:
-        got = hashlib.sha256(contents[record["file"]]).hexdigest()
-        if got != record["sha256"]:
-            raise FixtureError(f"{folder / record['file']}: altered: sha256 {got}, wanted {record['sha256']}; {REPAIR}")
+        content = contents[record["file"]]
+        got = hashlib.sha256(content).hexdigest()
+        if got != record["sha256"] or len(content) != record["bytes"]:
+            wanted = f"{record['bytes']} bytes of sha256 {record['sha256'][:64]}"
+            raise FixtureError(
+                f"{folder / record['file']}: altered: {len(content)} bytes of sha256 {got}, wanted {wanted}; {REPAIR}"
+            )
 
 
 def _arrays(path: Path, record: dict[str, Any], content: bytes) -> dict[str, Array]:
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            names = list(archive.files)
-            arrays = {name: archive[name] for name in names}
-    except Exception as error:  # a damaged archive may raise anything
-        raise FixtureError(f"{path}: no NPZ archive of plain arrays ({error}); {REPAIR}") from error
+        found = arrays(content)
+    except ValueError as error:
+        raise FixtureError(
+            f"{path}: no NPZ archive of plain arrays in the golden set's form: {error}; {REPAIR}"
+        ) from error
     declared = {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in record["arrays"].items()}
-    found = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
-    if found != declared or len(names) != len(found):
-        raise FixtureError(f"{path}: holds {found}, wanted {declared}; {REPAIR}")
-    return arrays
-
-
-def _parameters(record: dict[str, Any]) -> Parameters:
-    given = record["parameters"]
-    for name, value in given.items():
-        if name not in PARAMETERS or (PARAMETERS[name] and value not in PARAMETERS[name]):
-            raise ValueError(f"parameter {name} = {value!r} of case {record['id']}")
-    options: dict[str, Any] = {name: given[name] for name in ("gain", "constant") if name in given}
-    options["reduction"] = given["reduction"]
-    if "eps" in given:
-        options["eps"] = float.fromhex(given["eps"])
-    if "intensity_scale" in given:
-        scale = given["intensity_scale"]
-        nphotons = float.fromhex(scale["nphotons"]) if "nphotons" in scale else None
-        options["scale"] = Scale(float.fromhex(scale["value"]), scale["source"], nphotons)
-    return Parameters(**options)
-
-
-def rounding_error(truth: Float64) -> Float64:
-    """Half an ulp of binary64 at least: how far a correctly rounded number can be from the exact one."""
-    return np.abs(truth) * 2.0**-53 + 2.0**-1075
+    held = {name: (array.dtype.str, array.shape) for name, array in found.items()}
+    if held != declared:
+        raise FixtureError(f"{path}: holds {held}, wanted {declared}; {REPAIR}")
+    if content_sha256(found) != record["content_sha256"]:
+        raise FixtureError(f"{path}: holds other numbers than the content_sha256 of its record says; {REPAIR}")
+    return found
 
 
 def _case(path: Path, record: dict[str, Any], content: bytes) -> Case:
-    if record["loss"] not in LOSSES:
-        raise FixtureError(f"{path}: loss {record['loss']!r} is unknown; install the matching version")
-    arrays = _arrays(path, record, content)
-    question = Question(
-        case_id=record["id"],
-        loss=record["loss"],
-        parameters=_parameters(record),
-        prediction=arrays["prediction"].astype(np.float64),
-        target=arrays["target"].astype(np.float64),
-    )
-    value, gradient, sign = arrays["value"], arrays["gradient"], arrays.get("sign")
-    truth = Truth(
-        value=value,
-        gradient=gradient,
-        sign=sign,
-        value_error=rounding_error(value),
-        gradient_error=rounding_error(gradient),
-    )
-    ties = sign is not None and bool(np.any(sign == 0))
-    return Case(question, truth, record["why"], record["catches"], bool(record["bit_exact"]), ties)
+    found = _arrays(path, record, content)
+    try:
+        with np.errstate(all="ignore"):  # NaN and infinity are golden numbers too
+            return case_of(record, found)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise FixtureError(f"{path}: its record lacks or garbles {error}; {REPAIR}") from error
 
 
 def load(folder: Path | None = None) -> GoldenSet:
     """Verify and load the golden set.
 
+    Whatever bytes the folder holds, this returns or raises FixtureError, and allocates in proportion to the files,
+    which are at most 32 MiB together; nothing that a file says about its own size is believed.
+
     Raises
     ------
     FixtureError
-        A file is missing, extra, altered, oversized, or of an unknown schema. Nothing is loaded then.
+        A file is missing, extra, altered, oversized, of an unknown schema, or an archive in any but the one form that
+        the golden set is written in. Nothing is loaded then.
     """
     folder = default_folder() if folder is None else folder
     contents = _read_folder(folder)
     manifest, digest = _manifest(folder, contents)
-    try:
-        _check_listing(folder, manifest, contents)
-        cases = tuple(_case(folder / record["file"], record, contents[record["file"]]) for record in manifest["cases"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise FixtureError(f"{folder / MANIFEST}: a record lacks or garbles {error}; {REPAIR}") from error
+    _check_listing(folder, manifest, contents)
+    cases = tuple(_case(folder / record["file"], record, contents[record["file"]]) for record in manifest["cases"])
     return GoldenSet(cases, digest, folder)

@@ -5,9 +5,12 @@ from dataclasses import replace
 from math import isnan
 from time import perf_counter
 
-from conformance.backends import MODES, Backend, Codepath
+import numpy as np
+
+from conformance.backends import MODES, Answer, Backend, Codepath
 from conformance.case import Case, Question
 from conformance.exit_codes import BackendError, ExitCode, UsageError
+from conformance.tolerance import loss_scale
 from conformance.verdict import Verdict, judge_answer
 
 LONGEST_MESSAGE = 400
@@ -20,7 +23,13 @@ def fmax(left: float, right: float) -> float:
 
 def _own_copy(question: Question) -> Question:
     """Return a question on fresh arrays, so that nothing a codepath does to them reaches the judge."""
-    return replace(question, prediction=question.prediction.copy(), target=question.target.copy())
+    arrays = {name: getattr(question, name) for name in ("prediction", "target", "mask", "view_ids")}
+    return replace(question, **{name: array.copy() for name, array in arrays.items() if array is not None})
+
+
+def _same_bits(left: Answer, right: Answer) -> bool:
+    pairs = ((left.value, right.value), (left.gradient, right.gradient))
+    return all(np.array_equal(one, other, equal_nan=True) for one, other in pairs)
 
 
 def judge_case(
@@ -28,9 +37,11 @@ def judge_case(
 ) -> Verdict:
     """Ask one question twice and judge both answers: a loss must not depend on what it was asked before.
 
-    An exception inside the codepath is the verdict `error`. BackendError passes through.
+    An exception inside the codepath is the verdict `error`; inputs that the dtype does not hold are a `skip`.
+    BackendError passes through.
     """
     question = case.question
+    scale = loss_scale(case.truth.gradient, dtype)
     unjudged = Verdict(
         question.case_id,
         question.loss,
@@ -42,16 +53,22 @@ def judge_case(
         has_ties=case.has_ties,
         why=case.why,
     )
+    if not question.holds(dtype):
+        return replace(unjudged, status="skip", message=f"its inputs are no numbers of {dtype}")
     start = perf_counter()
-    verdict = unjudged
+    verdict, before = unjudged, None
     for call in ("", "on the second call: "):
         try:
-            answer = backend.answer(codepath, _own_copy(question), dtype=dtype, mode=mode, device=device)
+            answer = backend.answer(
+                codepath, _own_copy(question), dtype=dtype, mode=mode, device=device, loss_scale=scale
+            )
         except BackendError:
             raise
         except (Exception, SystemExit) as error:  # whatever a codepath raises is its verdict, not the judge's end
             text = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_MESSAGE]
             return replace(unjudged, message=call + text, seconds=perf_counter() - start)
+        repeatable = None if before is None else _same_bits(before, answer)
+        before = answer
         status, value, gradient, message = judge_answer(case, answer, dtype, ties)
         verdict = replace(
             verdict,
@@ -59,6 +76,7 @@ def judge_case(
             value_margin=fmax(verdict.value_margin, value),
             gradient_margin=fmax(verdict.gradient_margin, gradient),
             message=call + message if message else "",
+            repeatable=repeatable,
         )
         if status != "pass":
             break

@@ -60,7 +60,7 @@ def _sign(question: Question) -> np.ndarray:
         eps = question.parameters.eps
         p_norm, t_norm = (np.maximum(np.sqrt(np.sum(a * a, axis=(1, 2, 3), keepdims=True)), eps) for a in (p, t))
         p, t = p / p_norm, t / t_norm
-    return np.sign(p - t).astype(np.int8)
+    return np.asarray(np.sign(p - t), np.int8)
 
 
 def _case(question: Question, reference: Backend, codepath: Callable[[Question], Codepath]) -> Case:

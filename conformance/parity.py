@@ -9,6 +9,7 @@ import numpy as np
 from conformance.backends import Backend
 from conformance.backends.answer import Answer
 from conformance.case import Case
+from conformance.tolerance.inputs import components_of
 from conformance.verdict import Worst, tolerances, worst_element
 
 AnswerOf = Callable[[Backend, Case, str], Answer]
@@ -39,9 +40,16 @@ def ask(backend: Backend, case: Case, dtype: str) -> Answer:
 
 
 def _compare(case: Case, dtype: str, left: Answer, right: Answer) -> Worst:
-    """Two gradients that are each within the tolerance of the truth differ by at most twice the tolerance."""
-    _, _, tolerance = tolerances(case, dtype)
-    return worst_element(np.asarray(left.gradient, np.float64), np.asarray(right.gradient, np.float64), 2 * tolerance)
+    """Two gradients that are each within the tolerance of the truth differ by at most twice the tolerance.
+
+    Elements that no number is asked of are left out.
+    """
+    derived, _, tolerance = tolerances(case, dtype)
+    ours, theirs = components_of(left.gradient), components_of(right.gradient)
+    asked = ~np.isnan(components_of(case.truth.gradient)) & (
+        np.isfinite(ours) & np.isfinite(theirs) | ~derived.overflow
+    )
+    return worst_element(np.where(asked, ours, 0.0), np.where(asked, theirs, 0.0), 2 * tolerance)
 
 
 def parity(

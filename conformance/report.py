@@ -80,6 +80,7 @@ def write_report(path: Path, head: Mapping[str, Any], verdicts: Sequence[Verdict
             "kind": "footer",
             "verdicts": len(verdicts),
             "counts": dict(sorted(Counter(verdict.status for verdict in verdicts).items())),
+            "not_repeatable": sum(verdict.repeatable is False for verdict in verdicts),
             "worst": [_plain(asdict(group)) for group in summarise(verdicts)],
             "exit_code": int(code),
         }

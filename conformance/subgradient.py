@@ -5,8 +5,10 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.case import Float64, Question
+from conformance.case import Array, Case, Float64, Question
 from conformance.tolerance import Bounds
+from conformance.tolerance.inputs import amplitudes, finite
+from conformance.tolerance.scopes import Scopes
 
 _BISECTIONS = 60
 _LARGEST_MARGIN = 2.0**60
@@ -41,30 +43,61 @@ def _smallest_margin(
     return high
 
 
-def subgradient_margin(
-    question: Question, sign: NDArray[np.int8], derived: Bounds, gradient: Float64, tolerance: Float64
-) -> float:
-    """Return how far `gradient` is from the nearest subgradient, in units of `tolerance`.
+def _of_amplitude(question: Question, gradient: Array, tolerance: Float64) -> tuple[Float64, Float64]:
+    """Return the gradient with respect to the amplitude and the slack that the way back to it needs.
 
-    With y_i = g_i P / w there must be, per sample, one alpha with s_i = y_i + alpha phat_i, every s_i the known sign or
-    anything in [-1, 1] at a tie, and <g, p> = 0, which makes alpha the coupling of those same signs. Where eps bounds
-    the norm, and for the legacy loss, alpha is 0.
+    For an intensity g_a = 2 a g_I. For a field g_a is the component along z, and what points across it, which no
+    subgradient has, is added to the error at infinite price: it is returned as a gradient no sign can give.
     """
-    free = (sign == 0) | derived.unsettled
+    domain = question.parameters.domain
+    own = finite(question.of_gradient, question)
+    if domain == "amplitude":
+        return gradient.real.astype(np.float64), tolerance
+    if domain == "intensity":
+        return 2 * np.sqrt(own) * gradient, tolerance
+    modulus = np.abs(own)
+    turned = gradient * np.conj(own) / np.where(modulus > 0, modulus, 1.0)
+    across = np.abs(turned.imag) > 4 * tolerance + 2.0**-7 * np.abs(turned.real)
+    return np.where(across, inf, turned.real), tolerance
+
+
+def subgradient_margin(case: Case, derived: Bounds, gradient: Array) -> float:
+    """Return how far `gradient` is from the nearest subgradient, in units of the tolerance.
+
+    With y_i = g_i P / w_i there must be, per scope, one alpha with s_i = y_i + alpha phat_i / w_i, every s_i the known
+    sign or anything in [-1, 1] at a tie, and <g, p> = 0, which makes alpha the coupling of those same signs. Where eps
+    bounds the norm, and for the legacy loss, alpha is 0. Elements of amplitude 0 in another domain have a gradient of 0 and
+    say nothing about their sign.
+    """
+    question, truth = case.question, case.truth
+    parameters = question.parameters
+    made, scopes = amplitudes(question), Scopes(question)
+    slack = derived.settled_gradient + np.abs(truth.gradient) * 2.0**-52
+    along, slack = _of_amplitude(question, gradient, slack)
+    sign = (-truth.sign if parameters.wrt == "target" else truth.sign) if truth.sign is not None else None
+    if sign is None:
+        raise ValueError(f"case {question.case_id}: the signs of phat - that are missing")
     legacy = question.loss == "amplitude_mae"
-    scale = question.parameters.scale.value if legacy and question.parameters.scale else 1.0
-    size = question.prediction[0].size
-    gain = size**0.5 if question.parameters.gain == "unit_rms" else 1.0
+    scale = parameters.scale.value if legacy and parameters.scale else 1.0
+    gain = np.sqrt(scopes.size) if parameters.gain == "unit_rms" else np.ones(scopes.size.shape)
+    norm = np.sqrt(scopes.total(np.square(made.own)))
+    divisor = np.full(norm.shape, 1.0 / scale) if legacy else np.maximum(norm, parameters.eps)
+    weight = question.weight * gain
+    open_signs = (truth.sign == 0) | derived.unsettled
+    asked = question.valid & ((made.own != 0) | (parameters.domain == "amplitude"))
     worst = 0.0
-    for b in range(question.prediction.shape[0]):
-        p, g, tol = (array[b].ravel() for array in (question.prediction, gradient, tolerance))
-        norm = float(np.sqrt(np.sum(np.square(p))))
-        coupled = not legacy and norm > question.parameters.eps
-        divisor = max(norm, question.parameters.eps) if not legacy else 1.0 / scale
-        unit = divisor / (question.weight * gain)
-        signs, loose = sign[b].ravel().astype(np.float64), free[b].ravel()
-        worst = max(worst, _smallest_margin(g * unit, p / divisor, tol * unit, signs, loose, coupled))
+    for label in np.unique(scopes.label):
+        member = (scopes.label == label)[:, :, None, None] & asked
+        if not np.any(member):
+            continue
+        arrays = (made.own, along, slack, divisor / weight, weight)
+        p, g, tol, per, own = (np.broadcast_to(array, member.shape)[member] for array in arrays)
+        length = float(np.broadcast_to(norm, member.shape)[member][0])
+        coupled = not legacy and length > parameters.eps
+        phat = p / np.broadcast_to(divisor, member.shape)[member]
+        signs, loose = sign[member].astype(np.float64), open_signs[member]
+        worst = max(worst, _smallest_margin(g * per, phat / own, tol * per, signs, loose, coupled))
         if coupled:
-            along, allowed = abs(float(np.dot(g, p))), float(np.dot(tol, np.abs(p)))
-            worst = max(worst, along / allowed if allowed > 0 else (inf if along > 0 else 0.0))
+            moved, allowed = abs(float(np.dot(g, p))), float(np.dot(tol, np.abs(p)))
+            worst = max(worst, moved / allowed if allowed > 0 else (inf if moved > 0 else 0.0))
     return worst

@@ -1,15 +1,16 @@
 """Comparing an answer with the truth: one verdict per question, never without its evidence."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, isnan, nan
 from typing import Literal
 
 import numpy as np
 
-from conformance.backends.answer import Answer
+from conformance.backends.answer import Answer, operand_dtype
 from conformance.case import Array, Case, Float64
 from conformance.subgradient import subgradient_margin
-from conformance.tolerance import Bounds, bounds
+from conformance.tolerance import Bounds, bounds, computing_dtype, loss_scale, narrowed_gradient
+from conformance.tolerance.inputs import components_of
 
 Status = Literal["pass", "fail", "error", "skip"]
 TIES = ("strict", "subgradient")
@@ -31,6 +32,8 @@ class Verdict:
     has_ties: bool = False
     message: str = ""
     why: str = ""
+    repeatable: bool | None = None
+    """Whether two calls on the same inputs gave the same bits; None where there were not two answers."""
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -68,6 +71,19 @@ def margins(actual: Float64, expected: Float64, tolerance: Float64) -> Float64:
     return np.where(hit, 0.0, np.where(usable & ~np.isnan(quotient), quotient, inf))
 
 
+def _asked(actual: Float64, expected: Float64, overflow: bool, judged: bool) -> tuple[Float64, Float64]:
+    """Return both with 0 wherever the contract asks for no number, so that there is nothing to miss.
+
+    A NaN truth stands for a value that must not be finite, or for a gradient that is not `judged`; a finite value is
+    left against its NaN, which it misses whatever it is. Where intermediate numbers overflow, an answer that is not
+    finite is right too; the gradient of such a value is not judged at all.
+    """
+    free = np.isnan(expected) & (~np.isfinite(actual) | (not judged))
+    if overflow:
+        free |= ~np.isfinite(actual)
+    return np.where(free, 0.0, actual), np.where(free, 0.0, expected)
+
+
 def worst_element(actual: Float64, expected: Float64, tolerance: Float64) -> Worst:
     """Return the element with the largest margin; empty arrays have none and raise ValueError."""
     if actual.shape != expected.shape or actual.shape != tolerance.shape or actual.size == 0:
@@ -77,32 +93,40 @@ def worst_element(actual: Float64, expected: Float64, tolerance: Float64) -> Wor
     return Worst(float(margin[index]), index, float(actual[index]), float(expected[index]), float(tolerance[index]))
 
 
-def _form_faults(name: str, array: Array, dtype: str, shape: tuple[int, ...]) -> list[str]:
+def _form_faults(name: str, got: str, wanted: str, shape: tuple[int, ...], true: tuple[int, ...]) -> list[str]:
     faults = []
-    if array.dtype.name != dtype:
-        faults.append(f"{name}: dtype {array.dtype.name}, wanted {dtype}")
-    if array.shape != shape:
-        faults.append(f"{name}: shape {array.shape}, wanted {shape}")
+    if got != wanted:
+        faults.append(f"{name}: dtype {got}, wanted {wanted}")
+    if shape != true:
+        faults.append(f"{name}: shape {shape}, wanted {true}")
     return faults
 
 
 def tolerances(case: Case, dtype: str) -> tuple[Bounds, Float64, Float64]:
-    """Return the derivation's bounds, and the tolerances of value and gradient: those plus the truth's own error."""
+    """Return the derivation's bounds, and the tolerances of value and gradient: those plus the truth's own error.
+
+    The gradient's tolerance has a last axis of two for a field.
+    """
     truth = case.truth
-    derived = bounds(case.question, truth.value, truth.sign, dtype)
-    return derived, derived.value + truth.value_error, derived.gradient + truth.gradient_error
+    derived = bounds(case.question, truth.value, truth.sign, computing_dtype(dtype))
+    gradient = components_of(truth.gradient)
+    own = truth.gradient_error if gradient.ndim == truth.gradient_error.ndim else truth.gradient_error[..., None]
+    value = derived.value + truth.value_error
+    narrowed = narrowed_gradient(derived.gradient, gradient, dtype, loss_scale(truth.gradient, dtype)) + own
+    settled = np.where(np.isfinite(truth.value), value, 0.0), np.where(np.isfinite(gradient), narrowed, 0.0)
+    return derived, *settled
 
 
-def _gradient_worst(case: Case, derived: Bounds, gradient: Float64, tolerance: Float64, ties: str) -> tuple[Worst, str]:
+def _gradient_worst(case: Case, derived: Bounds, gradient: Array, tolerance: Float64, ties: str) -> tuple[Worst, str]:
     truth = case.truth
-    worst = worst_element(gradient, truth.gradient, tolerance)
-    if truth.sign is None or not case.has_ties:
+    actual, expected = _asked(components_of(gradient), components_of(truth.gradient), derived.overflow, judged=False)
+    worst = worst_element(actual, expected, tolerance)
+    if truth.sign is None or not case.has_ties or case.question.loss == "poisson_nll":
         return worst, ""
-    if ties == "subgradient":
-        settled = derived.settled_gradient + truth.gradient_error
-        margin = subgradient_margin(case.question, truth.sign, derived, gradient, settled)
-        return Worst(margin, worst.index, worst.got, worst.wanted, worst.tolerance), "; no subgradient fits"
-    if worst.margin > 1 and derived.tied[worst.index] and not isnan(worst.got):
+    if ties == "subgradient" and np.all(np.isfinite(truth.gradient)):
+        margin = subgradient_margin(case, derived, gradient)
+        return replace(worst, margin=margin), "; no subgradient fits"
+    if worst.margin > 1 and derived.tied[worst.index[:4]] and not isnan(worst.got):
         return worst, "; an exact tie, where sign(0) = 0 is declared (any subgradient: --ties subgradient)"
     return worst, ""
 
@@ -110,20 +134,30 @@ def _gradient_worst(case: Case, derived: Bounds, gradient: Float64, tolerance: F
 def judge_answer(case: Case, answer: Answer, dtype: str, ties: str) -> tuple[Status, float, float, str]:
     """Return status, margin of the value, margin of the gradient and a message that is empty only for a pass."""
     question, truth = case.question, case.truth
-    faults = list(answer.misdeeds)
-    faults += _form_faults("value", answer.value, dtype, question.value_shape)
-    faults += _form_faults("gradient", answer.gradient, dtype, question.prediction.shape)
     shapes = (answer.value.shape, answer.gradient.shape)
-    numbers = answer.value.dtype.kind + answer.gradient.dtype.kind
-    if shapes != (question.value_shape, question.prediction.shape) or numbers != "ff":
+    faults = list(answer.misdeeds)
+    faults += _form_faults("value", answer.value_dtype, computing_dtype(dtype), shapes[0], question.value_shape)
+    wanted = operand_dtype(question, dtype)
+    faults += _form_faults("gradient", answer.gradient_dtype, wanted, shapes[1], question.prediction.shape)
+    numbers = (answer.value.dtype.kind, answer.gradient.dtype.kind)
+    if shapes != (question.value_shape, question.prediction.shape) or numbers != ("f", truth.gradient.dtype.kind):
         return "fail", inf, inf, "; ".join(faults)
     derived, value_tolerance, gradient_tolerance = tolerances(case, dtype)
-    value = worst_element(answer.value.astype(np.float64), truth.value, value_tolerance)
-    gradient, hint = _gradient_worst(case, derived, answer.gradient.astype(np.float64), gradient_tolerance, ties)
+    value = worst_element(*_asked(answer.value, truth.value, derived.overflow, judged=True), value_tolerance)
+    lost = derived.overflow and not np.all(np.isfinite(answer.value))
+    gradient, hint = (
+        (Worst(0.0), "") if lost else _gradient_worst(case, derived, answer.gradient, gradient_tolerance, ties)
+    )
     if not value.margin <= 1:
-        faults.append(value.describe("value"))
+        faults.append(_described_value(value, truth.value))
     if not gradient.margin <= 1:
         faults.append(gradient.describe("gradient") + hint)
     if isnan(value.margin) or isnan(gradient.margin):
         faults.append("a margin is not a number")
     return ("fail" if faults else "pass"), value.margin, gradient.margin, "; ".join(faults)
+
+
+def _described_value(worst: Worst, expected: Float64) -> str:
+    if np.isnan(expected[worst.index]):
+        return f"value: got {worst.got:.9g}, finite, though a valid pixel is not: wanted nan or inf"
+    return worst.describe("value")

@@ -10,6 +10,7 @@ def absolute_difference(left: jax.Array, right: jax.Array) -> jax.Array:
 
     `jax.grad(jnp.abs)(0.0)` is 1. The sign is taken by comparing the two rounded operands and not from their
     difference, because a compiler may contract `p / P - t / T` into a fused multiply-add, which is not zero at a tie.
+    Where one of them is NaN so is the sign: a broken loss must not come with a gradient of 0.
     """
     return jnp.abs(left - right)
 
@@ -19,5 +20,6 @@ def _absolute_difference_jvp(
     primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
     left, right = primals
-    sign = (left > right).astype(left.dtype) - (left < right).astype(left.dtype)
+    tie = jnp.where(left == right, 0, jnp.nan)
+    sign = jnp.where(left > right, 1, jnp.where(left < right, -1, tie)).astype(left.dtype)
     return absolute_difference(left, right), sign * (tangents[0] - tangents[1])

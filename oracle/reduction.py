@@ -3,26 +3,32 @@
 import jax
 import jax.numpy as jnp
 
-from oracle.arguments import require_choice
+from oracle.scope import SAMPLE_AXES
 
-SAMPLE_AXES = (1, 2, 3)
 MAE_REDUCTIONS = ("mean", "sum", "sample", "none")
 NLL_REDUCTIONS = ("mean", "sum", "sample_sum", "none")
 
 
-def reduce_elements(elements: jax.Array, reduction: str, choices: tuple[str, ...]) -> jax.Array:
-    """Reduce element losses of shape (B, C, H, W).
+def valid_mean(elements: jax.Array, valid: jax.Array, axis: tuple[int, ...] | None = None) -> jax.Array:
+    """Sum of the valid elements over their number, 0 where there are none; counted in integers, beyond 2^24 too."""
+    number = jnp.maximum(jnp.sum(valid, axis=axis), 1).astype(elements.dtype)
+    return jnp.sum(jnp.where(valid, elements, 0), axis=axis) / number
 
-    `mean`: over all elements, shape (). `sum`: of all elements, shape (). `sample`: mean over (C, H, W), shape (B,).
-    `sample_sum`: sum over (C, H, W), then mean over B, shape (). `none`: as they are, shape (B, C, H, W).
+
+def reduce_elements(elements: jax.Array, valid: jax.Array, reduction: str) -> jax.Array:
+    """Reduce element losses of shape (B, C, H, W), of which only the valid ones count.
+
+    `mean`: over the valid elements, shape (). `sum`: of them, shape (). `sample`: the mean within each b, shape (B,).
+    `sample_sum`: sum over (C, H, W), then mean over all B samples, shape (). `none`: shape (B, C, H, W), 0 where not
+    valid. Where nothing is valid: 0.
     """
-    require_choice("reduction", reduction, choices)
+    kept = jnp.where(valid, elements, 0)
     if reduction == "mean":
-        return jnp.mean(elements)
+        return valid_mean(kept, valid)
     if reduction == "sum":
-        return jnp.sum(elements)
+        return jnp.sum(kept)
     if reduction == "sample":
-        return jnp.mean(elements, axis=SAMPLE_AXES)
+        return valid_mean(kept, valid, SAMPLE_AXES)
     if reduction == "sample_sum":
-        return jnp.mean(jnp.sum(elements, axis=SAMPLE_AXES))
-    return elements
+        return jnp.mean(jnp.sum(kept, axis=SAMPLE_AXES))
+    return kept

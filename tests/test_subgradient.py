@@ -10,7 +10,9 @@ from conformance import check_loss
 from conformance.backends.answer import Answer
 from conformance.case import Case, Parameters, Question, Truth
 from conformance.verdict import judge_answer
-from fixtures.exact_amplitude import amplitude_l2_mae
+from fixtures.case import Amplitudes
+from fixtures.case import Case as Solved
+from fixtures.truth import solve
 
 
 def _normalised(p: Any) -> Any:
@@ -57,7 +59,7 @@ def test_a_gradient_without_its_coupling_is_no_subgradient(case_of: dict[str, Ca
     norm = np.sqrt(np.sum(p * p, axis=(1, 2, 3), keepdims=True))
     assert case.truth.sign is not None
     uncoupled = (case.question.weight / norm * case.truth.sign).astype(dtype)
-    answer = Answer(case.truth.value.astype(dtype), uncoupled)
+    answer = Answer.of(case.truth.value.astype(dtype), uncoupled)
     for ties in ("strict", "subgradient"):
         assert judge_answer(case, answer, dtype, ties)[0] == "fail"
 
@@ -68,7 +70,7 @@ def test_a_spoilt_gradient_is_no_subgradient(case_of: dict[str, Case], case: str
     for spoil in (np.nan, np.inf, 1.0):
         gradient = chosen.truth.gradient.copy()
         gradient.flat[-7] += spoil  # in a lit sample: in a dark one the slope is 1 / eps
-        answer = Answer(chosen.truth.value, gradient)
+        answer = Answer.of(chosen.truth.value, gradient)
         assert judge_answer(chosen, answer, "float64", "subgradient")[0] == "fail"
 
 
@@ -85,17 +87,14 @@ def test_a_settled_sign_is_not_free_because_ties_are(case_of: dict[str, Case]) -
     assert all("gradient" in verdict.message for verdict in result.failures) and len(result.failures) == 2
 
 
+def _rational(array: np.ndarray) -> Amplitudes:
+    return Amplitudes((1, 1, 1, 3), [Fraction(x) for x in array.ravel()])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_below_eps_there_is_no_coupling_to_look_for(dtype: str) -> None:
     p, t = (np.array(numbers).reshape(1, 1, 1, 3) for numbers in ([0.0, 2.0**-50, 2.0**-51], [0.0, 1.0, 2.0]))
-    exact = amplitude_l2_mae(
-        [Fraction(x) for x in p.ravel()],
-        [Fraction(x) for x in t.ravel()],
-        (1, 1, 1, 3),
-        reduction="mean",
-        gain="unit_l2",
-        eps=Fraction(1, 2**40),
-    )
+    exact = solve(Solved("dark", "amplitude_l2_mae", *(_rational(array) for array in (p, t)), "", ""))
     value, gradient = np.array(exact.value[0]), np.array(exact.gradient).reshape(p.shape)
     sign = np.array(exact.sign, np.int8).reshape(p.shape)
     none = np.zeros(())
@@ -104,7 +103,7 @@ def test_below_eps_there_is_no_coupling_to_look_for(dtype: str) -> None:
         Truth(value, gradient, sign, none, np.zeros_like(gradient)),
         has_ties=True,
     )
-    answer = Answer(value.astype(dtype), gradient.astype(dtype))
+    answer = Answer.of(value.astype(dtype), gradient.astype(dtype))
     for ties in ("strict", "subgradient"):
         assert judge_answer(case, answer, dtype, ties)[0] == "pass"
 

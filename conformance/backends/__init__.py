@@ -7,7 +7,20 @@ from conformance.exit_codes import BackendError, UsageError
 
 __all__ = ["BACKENDS", "MODES", "Answer", "Backend", "Codepath", "load_backend", "scale_argument"]
 
-MODES = ("eager", "jit", "compile", "function", "xla")
+MODES = (
+    "eager",
+    "jit",
+    "grad_of_jit",
+    "vmap",
+    "compile",
+    "func",
+    "channels_last",
+    "strided",
+    "both",
+    "persistent",
+    "function",
+    "xla",
+)
 """All modes of all backends."""
 
 BACKENDS = {

@@ -1,22 +1,57 @@
 """What comes back from a codepath, and what every backend offers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import numpy as np
 
 from conformance.case import Array, Question
 
 Codepath = Callable[..., Any]
-"""`f(prediction, target)` or `f(prediction, target, scale)` on arrays of one framework, layout (B, C, H, W)."""
+"""`f(prediction, target)` or `f(prediction, target, scale)` on arrays of one framework, layout (B, C, H, W).
+
+Where a question has them it is also given `mask=` and `view_ids=`.
+"""
+
+
+def wide(array: Array) -> Array:
+    """Return the array in double precision, where every narrower number is exact."""
+    return np.asarray(array, np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Value and gradient as the framework gave them, and what the codepath did that it must not do."""
+    """Value and gradient, and what the codepath did that it must not do.
+
+    The arrays are float64, or complex128 for a complex gradient in the convention d/dRe + i d/dIm; the dtypes that the
+    framework gave them are kept as names.
+    """
 
     value: Array
     gradient: Array
+    value_dtype: str
+    gradient_dtype: str
     misdeeds: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, value: Array, gradient: Array, loss_scale: float = 1.0, misdeeds: Sequence[str] = ()) -> "Answer":
+        """Return the answer that these arrays are, each in the dtype that it has; the loss scale divided out."""
+        names = (value.dtype.name, gradient.dtype.name)
+        return cls(wide(value), wide(gradient) / loss_scale, *names, tuple(misdeeds))
+
+
+def operand_dtype(question: Question, dtype: str) -> str:
+    """Return the dtype of prediction and target when `dtype` is judged: a field is complex."""
+    if question.parameters.domain == "field":
+        return {"float32": "complex64", "float64": "complex128"}[dtype]
+    return dtype
+
+
+def keyword_operands(question: Question) -> dict[str, Array]:
+    """Return the arrays that a codepath is given by keyword: those that the question has."""
+    given = {"mask": question.mask, "view_ids": question.view_ids}
+    return {name: array for name, array in given.items() if array is not None}
 
 
 class Backend(Protocol):
@@ -29,12 +64,21 @@ class Backend(Protocol):
         """Return versions, device and switches for the report; raise BackendError when the device is missing."""
         ...
 
+    def transpose(self, array: Any, axes: tuple[int, ...]) -> Any:
+        """Return an array of the framework with its axes in another order."""
+        ...
+
     def shipped(self, question: Question) -> Codepath:
         """Return the codepath that this project ships for the question's loss and parameters."""
         ...
 
-    def answer(self, codepath: Codepath, question: Question, *, dtype: str, mode: str, device: str) -> Answer:
-        """Run the codepath and its gradient with respect to the prediction."""
+    def answer(
+        self, codepath: Codepath, question: Question, *, dtype: str, mode: str, device: str, loss_scale: float = 1.0
+    ) -> Answer:
+        """Run the codepath and its gradient with respect to what the question's `wrt` names.
+
+        The gradient is that of `loss_scale` times the sum of the value, divided by `loss_scale` again in float64.
+        """
         ...
 
 

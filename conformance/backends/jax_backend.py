@@ -5,43 +5,52 @@ from importlib.metadata import version
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import oracle
-from conformance.backends.answer import Answer, Codepath, Prepared, scale_argument
+from conformance.backends.answer import Answer, Codepath, Prepared, keyword_operands, scale_argument
 from conformance.case import Parameters, Question
 from conformance.exit_codes import BackendError
+from oracle.evaluation import MODES
 
 
 @cache
 def _reference(loss: str, parameters: Parameters) -> Codepath:
+    """Return the reference with a question's options bound; masks and ids reach it by keyword."""
     scale = parameters.scale
     options: dict[str, Any] = {"reduction": parameters.reduction}
     if loss == "amplitude_l2_mae":
+        options |= {"scope": parameters.scope, "domain": parameters.domain}
         return partial(oracle.amplitude_l2_mae, gain=parameters.gain, eps=parameters.eps, **options)
     if loss == "amplitude_mae":
 
-        def legacy(p: jax.Array, t: jax.Array, s: float | jax.Array = 1.0) -> jax.Array:
-            return oracle.amplitude_mae(p, t, intensity_scale=s, **options)
+        def legacy(p: jax.Array, t: jax.Array, s: float | jax.Array = 1.0, **arrays: Any) -> jax.Array:
+            return oracle.amplitude_mae(p, t, intensity_scale=s, domain=parameters.domain, **options, **arrays)
 
         return legacy
-    options["constant"] = parameters.constant
+    options |= {"constant": parameters.constant, "rate_guard": parameters.rate_guard}
+    options |= {"normaliser": parameters.normaliser, "normaliser_value": parameters.normaliser_value}
+    poisson: Codepath = partial(oracle.poisson_nll, rate_floor=parameters.rate_floor, **options)
     if scale is None or scale.source == "given" or scale.nphotons is None:
-        return partial(oracle.poisson_nll, **options)
+        return poisson
     nphotons, source = scale.nphotons, scale.source
 
-    def derived(p: jax.Array, t: jax.Array, _: jax.Array) -> jax.Array:
-        own = oracle.intensity_scale(nphotons, source=source, target_amplitude=t, pixels=t.shape[-1])
-        return oracle.poisson_nll(p, t, own, **options)
+    def derived(p: jax.Array, t: jax.Array, _: jax.Array, **arrays: Any) -> jax.Array:
+        own = oracle.intensity_scale(
+            nphotons, source=source, target_amplitude=t, mask=arrays.get("mask"), pixels=t.shape[-1]
+        )
+        value: jax.Array = poisson(p, t, own, **arrays)
+        return value
 
     return derived
 
 
 class JaxBackend:
-    """Value and gradient through `oracle.evaluate`, 64-bit types on for float64 only."""
+    """Value and gradient through `oracle.evaluation`, 64-bit types on for float64 only."""
 
     name = "jax"
-    modes = ("eager", "jit")
+    modes = MODES
 
     def __init__(self) -> None:
         self._prepared = Prepared()
@@ -51,15 +60,37 @@ class JaxBackend:
             found = jax.devices(device)[0]
         except RuntimeError as error:
             raise BackendError(f"backend jax: no device {device!r} ({error}); use --device cpu") from error
-        return {"jax": jax.__version__, "jaxlib": version("jaxlib"), "device": str(found.device_kind)}
+        with jax.default_device(found):
+            half_of_smallest = float(jnp.float32(2.0**-126) * jnp.float32(0.5))
+        return {
+            "jax": jax.__version__,
+            "jaxlib": version("jaxlib"),
+            "device": str(found.device_kind),
+            "matmul_precision": "highest",
+            "subnormals": "kept" if half_of_smallest > 0 else "flushed",
+        }
+
+    def transpose(self, array: Any, axes: tuple[int, ...]) -> Any:
+        return jnp.transpose(array, axes)
 
     def shipped(self, question: Question) -> Codepath:
         return _reference(question.loss, question.parameters)
 
-    def answer(self, codepath: Codepath, question: Question, *, dtype: str, mode: str, device: str) -> Answer:
-        if mode == "jit" and jax.config.jax_disable_jit:  # type: ignore[attr-defined]  # set at run time
-            raise BackendError("backend jax: mode jit is switched off by JAX_DISABLE_JIT; unset it")
-        run = self._prepared.get(codepath, mode, oracle.Differentiated)
-        scale = scale_argument(question)
-        got = run(question.prediction, question.target, scale, dtype=dtype, device=device)
-        return Answer(np.asarray(got.value), np.asarray(got.gradient))
+    def answer(
+        self, codepath: Codepath, question: Question, *, dtype: str, mode: str, device: str, loss_scale: float = 1.0
+    ) -> Answer:
+        if mode != "eager" and jax.config.jax_disable_jit:  # type: ignore[attr-defined]  # set at run time
+            raise BackendError(f"backend jax: mode {mode} is switched off by JAX_DISABLE_JIT; unset it")
+        wrt = question.parameters.wrt
+        run = self._prepared.get(codepath, f"{mode} {wrt}", lambda loss, _: oracle.Differentiated(loss, mode, wrt))
+        with jax.default_matmul_precision("highest"):
+            got = run(
+                question.prediction,
+                question.target,
+                scale_argument(question),
+                **keyword_operands(question),
+                dtype=dtype,
+                device=device,
+                loss_scale=loss_scale,
+            )
+        return Answer.of(np.asarray(got.value), np.asarray(got.gradient), loss_scale)

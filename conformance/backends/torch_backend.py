@@ -1,139 +1,157 @@
-"""Torch: the shipped losses and anybody's, eager and through torch.compile."""
+"""Torch: the shipped losses and anybody's, eager, compiled, transformed and in other memory layouts."""
 
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from conformance.backends.answer import Answer, Codepath, Prepared, scale_argument
-from conformance.case import Parameters, Question
+from conformance.backends.answer import (
+    Answer,
+    Codepath,
+    Prepared,
+    keyword_operands,
+    operand_dtype,
+    scale_argument,
+)
+from conformance.backends.torch_modes import MODES, arranged, by_autograd, by_transform, compiled, probe_compiler
+from conformance.case import Array, Parameters, Question
 from conformance.codepaths import torch_losses
 from conformance.exit_codes import BackendError
+from conformance.tolerance import computing_dtype
 
 
 @cache
 def _shipped(loss: str, parameters: Parameters) -> Codepath:
+    """Return the shipped loss with a question's options bound; masks and ids reach it by keyword."""
     scale = parameters.scale
-    reduction, constant = parameters.reduction, parameters.constant
-    gain, eps = parameters.gain, parameters.eps
+    options: dict[str, Any] = {"reduction": parameters.reduction}
     if loss == "amplitude_l2_mae":
-
-        def normalised(p: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-            return torch_losses.amplitude_l2_mae(p, t, reduction=reduction, gain=gain, eps=eps)
-
-        return normalised
+        options |= {"scope": parameters.scope, "domain": parameters.domain}
+        return partial(torch_losses.amplitude_l2_mae, gain=parameters.gain, eps=parameters.eps, **options)
     if loss == "amplitude_mae":
-
-        def legacy(p: torch.Tensor, t: torch.Tensor, s: torch.Tensor | float = 1.0) -> torch.Tensor:
-            return torch_losses.amplitude_mae(p, t, s, reduction=reduction)
-
-        return legacy
+        return partial(torch_losses.amplitude_mae, domain=parameters.domain, **options)
+    options |= {"constant": parameters.constant, "rate_guard": parameters.rate_guard}
+    options |= {"normaliser": parameters.normaliser, "normaliser_value": parameters.normaliser_value}
+    poisson: Codepath = partial(torch_losses.poisson_nll, rate_floor=parameters.rate_floor, **options)
     if scale is None or scale.source == "given" or scale.nphotons is None:
-
-        def poisson(p: torch.Tensor, t: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-            return torch_losses.poisson_nll(p, t, s, constant=constant, reduction=reduction)
-
         return poisson
     nphotons, source = scale.nphotons, scale.source
 
-    def derived(p: torch.Tensor, t: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-        own = torch_losses.intensity_scale(t, nphotons, source=source)
-        return torch_losses.poisson_nll(p, t, own, constant=constant, reduction=reduction)
+    def derived(p: torch.Tensor, t: torch.Tensor, _: torch.Tensor, **arrays: Any) -> torch.Tensor:
+        own = torch_losses.intensity_scale(t, nphotons, source=source, mask=arrays.get("mask"))
+        value: torch.Tensor = poisson(p, t, own, **arrays)
+        return value
 
     return derived
 
 
-def _compile(codepath: Codepath, _: str) -> Codepath:
-    compiled: Codepath = torch.compile(codepath, dynamic=True)
-    return compiled
-
-
-def _probe_compiler() -> None:
-    """Raise BackendError unless torch.compile compiles: falling back to eager would judge another codepath."""
-    graphs: list[Any] = []
-
-    def note(graph: Any, _: Any) -> Any:
-        graphs.append(graph)
-        return graph.forward
-
-    torch.compile(lambda x: 2 * x, backend=note)(torch.ones(3))
-    if not graphs:
-        raise BackendError("backend torch: mode compile is switched off by TORCHDYNAMO_DISABLE; unset it")
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Switch TF32 off for the time of a call: no hypothesis of the tolerances covers its 11 bits."""
+    switches: tuple[Any, Any] = (torch.backends.cuda.matmul, torch.backends.cudnn)  # modules without types
+    before = [switch.allow_tf32 for switch in switches]
     try:
-        torch.compile(lambda x: 2 * x + 1)(torch.ones(3))
-    except Exception as error:  # a compiler may be missing or broken in any way
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise BackendError(f"backend torch: mode compile does not start ({text}); install a C++ compiler") from error
+        for switch in switches:
+            switch.allow_tf32 = False
+        yield
+    finally:
+        for switch, allowed in zip(switches, before):
+            switch.allow_tf32 = allowed
 
 
-RECOMPILATIONS = 4096
-"""One codepath meets many shapes, dtypes and options here."""
+@cache
+def _warm_up(device: str) -> None:
+    """Call the unary operations once on one thread: a first threaded call has been reported wrong with some builds."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for dtype in (torch.float32, torch.float64):
+            numbers = torch.linspace(1, 2, 4096, dtype=dtype, device=device)
+            for operation in (torch.sqrt, torch.log, torch.lgamma):
+                operation(numbers)
+    finally:
+        torch.set_num_threads(threads)
 
 
-def _compiling(mode: str) -> AbstractContextManager[Any]:
-    """Forbid, for the time of a call, falling back to eager: that would judge another codepath than asked for."""
-    if mode != "compile":
-        return nullcontext()
-    limits: dict[str, Any] = {"recompile_limit": RECOMPILATIONS, "accumulated_recompile_limit": RECOMPILATIONS}
-    patch: AbstractContextManager[Any] = torch._dynamo.config.patch(fail_on_recompile_limit_hit=True, **limits)
-    return patch
+def _numpy(array: torch.Tensor) -> Array:
+    wide = torch.complex128 if array.dtype.is_complex else torch.float64
+    return np.asarray(array.detach().to("cpu", wide).resolve_conj())
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 class TorchBackend:
     """Value and gradient through autograd."""
 
     name = "torch"
-    modes = ("eager", "compile")
+    modes = MODES
 
     def __init__(self) -> None:
         self._prepared = Prepared()
         self._probed = False
-        torch.sqrt(torch.ones(8))  # the first threaded call of a process has been seen wrong on some builds
 
     def environment(self, device: str) -> dict[str, str]:
         if device == "cuda" and not torch.cuda.is_available():
             raise BackendError("backend torch: no device 'cuda' (torch.cuda.is_available() is False); use --device cpu")
+        _warm_up(device)
+        with _full_precision():
+            tf32 = bool(torch.backends.cuda.matmul.allow_tf32) or torch.backends.cudnn.allow_tf32
+            half_of_smallest = torch.tensor(2.0**-126, device=device) * torch.tensor(0.5, device=device)
         return {
             "torch": torch.__version__,
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+            "cuda": str(torch.version.cuda),
             "threads": str(torch.get_num_threads()),
+            "tf32": "on" if tf32 else "off",
+            "subnormals": "kept" if half_of_smallest.item() > 0 else "flushed",
             "float32_matmul_precision": torch.get_float32_matmul_precision(),
             "deterministic_algorithms": str(torch.are_deterministic_algorithms_enabled()),
         }
 
+    def transpose(self, array: Any, axes: tuple[int, ...]) -> Any:
+        return array.permute(axes)
+
     def shipped(self, question: Question) -> Codepath:
         return _shipped(question.loss, question.parameters)
 
-    def answer(self, codepath: Codepath, question: Question, *, dtype: str, mode: str, device: str) -> Answer:
-        kind = getattr(torch, dtype)
-        prediction = torch.tensor(question.prediction, dtype=kind, device=device).requires_grad_()
-        target = torch.tensor(question.target, dtype=kind, device=device)
-        operands: list[torch.Tensor] = [prediction, target]
+    def answer(
+        self, codepath: Codepath, question: Question, *, dtype: str, mode: str, device: str, loss_scale: float = 1.0
+    ) -> Answer:
+        kind = getattr(torch, operand_dtype(question, dtype))
+        real = getattr(torch, computing_dtype(dtype))
+        operands = [
+            arranged(torch.tensor(array, dtype=kind, device=device), mode).detach()
+            for array in (question.prediction, question.target)
+        ]
         scale = scale_argument(question)
         if scale is not None:
-            operands.append(torch.tensor(scale, dtype=kind, device=device))
-        before = [operand.detach().clone() for operand in operands]
+            operands.append(torch.tensor(scale, dtype=real, device=device))
+        keywords = {name: torch.tensor(array, device=device) for name, array in keyword_operands(question).items()}
+        before = [operand.clone() for operand in operands]
         if mode == "compile" and not self._probed:
-            _probe_compiler()
+            probe_compiler()
             self._probed = True
-        run = self._prepared.get(codepath, mode, _compile) if mode == "compile" else codepath
-        with _compiling(mode):
-            value: Any = run(*operands)
-        if not isinstance(value, torch.Tensor):
-            raise TypeError(f"returned {type(value).__name__}, wanted a torch.Tensor")
+        run = self._prepared.get(codepath, mode, compiled) if mode == "compile" else codepath
+        way = by_transform if mode in ("func", "vmap") else by_autograd
+        position = 1 if question.parameters.wrt == "target" else 0
+        with _full_precision():
+            value, gradient = way(run, operands, keywords, position, mode, loss_scale)
         misdeeds = []
-        gradient = torch.zeros_like(prediction)
-        if not value.requires_grad:
-            misdeeds.append("the value does not depend on the prediction through autograd: nothing can train")
-        else:
-            (found,) = torch.autograd.grad(value.sum(), prediction, allow_unused=True)
-            if found is None:
-                misdeeds.append("the gradient with respect to the prediction is None: nothing can train")
-            else:
-                gradient = found
+        if gradient is None:
+            misdeeds.append(f"the value does not depend on the {question.parameters.wrt} through autograd")
+            gradient = torch.zeros_like(operands[position])
         for name, operand, copy in zip(("prediction", "target", "scale"), operands, before):
-            if not torch.equal(operand.detach(), copy):
+            if not torch.equal(operand.detach().nan_to_num(), copy.nan_to_num()):
                 misdeeds.append(f"the {name} was modified in place")
-        return Answer(np.asarray(value.detach().cpu()), np.asarray(gradient.detach().cpu()), tuple(misdeeds))
+        return Answer(
+            _numpy(value),
+            _numpy(gradient) / loss_scale,
+            _name(value.dtype),
+            _name(gradient.dtype),
+            tuple(misdeeds),
+        )

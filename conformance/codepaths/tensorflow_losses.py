@@ -4,138 +4,207 @@ The docstrings of the reference are the contract; these are written independentl
 objects are in `keras_losses`.
 """
 
-from typing import Any
-
 import tensorflow as tf
 
+from conformance.codepaths import tensorflow_poisson as poisson
 from conformance.codepaths.config import (
     DEFAULT_EPS,
+    DOMAINS,
     MAE_GAINS,
     MAE_REDUCTIONS,
     NLL_CONSTANTS,
     NLL_REDUCTIONS,
+    NORMALISERS,
+    RATE_GUARDS,
     SCALE_SOURCES,
+    SCOPES,
     choose,
+    require_partner,
 )
-
-SAMPLE = (1, 2, 3)
-LOG_2_PI = 1.8378770664093453
-Tensor = Any  # TensorFlow ships no types
+from conformance.codepaths.tensorflow_inputs import Tensor, identities, number, operands, scalar
+from conformance.codepaths.tensorflow_reduction import count_in_scope, masked, over_scope, reduced
 
 
-def checked(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both as tensors; refuse wrong ranks, dtypes and shapes as far as they are known."""
-    y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
-    for name, tensor in (("y_true", y_true), ("y_pred", y_pred)):
-        if tensor.dtype not in (tf.float32, tf.float64):
-            raise TypeError(f"{name}: got {tensor.dtype.name}, wanted float32 or float64; cast it on purpose")
-        shape = tensor.shape
-        if shape.rank is not None and (shape.rank != 4 or 0 in shape.as_list()):
-            raise ValueError(f"{name}: got shape {tuple(shape)}, wanted four non-empty axes (B, H, W, C)")
-    if y_true.dtype != y_pred.dtype:
-        raise TypeError(
-            f"dtypes differ: y_true {y_true.dtype.name}, y_pred {y_pred.dtype.name}; cast one of them on purpose"
-        )
-    if not y_true.shape.is_compatible_with(y_pred.shape):
-        raise ValueError(f"shapes differ: y_true {tuple(y_true.shape)}, y_pred {tuple(y_pred.shape)}; no broadcasting")
-    return y_true, y_pred
-
-
-def _scalar(scale: Tensor, like: Tensor) -> Tensor:
-    scalar = tf.stop_gradient(
-        tf.cast(tf.convert_to_tensor(scale), like.dtype) if tf.is_tensor(scale) else tf.constant(scale, like.dtype)
-    )
-    if scalar.shape.rank != 0:
-        raise ValueError(f"scale: got shape {tuple(scalar.shape)}, wanted a scalar; one data set has one scale")
-    return scalar
-
-
-def _modulus(left: Tensor, right: Tensor) -> Tensor:
+def _distance(left: Tensor, right: Tensor) -> Tensor:
     """|left - right| with sign(0) = 0, the sign from comparisons: a fused multiply-add cannot unmake a tie."""
     sign = tf.cast(left > right, left.dtype) - tf.cast(left < right, left.dtype)
     return sign * (left - right)
 
 
-def _unit(amplitude: Tensor, eps: float) -> Tensor:
-    energy = tf.reduce_sum(tf.square(amplitude), SAMPLE, keepdims=True)
-    lit = energy > 0
-    norm = tf.where(lit, tf.sqrt(tf.where(lit, energy, tf.ones_like(energy))), tf.zeros_like(energy))
-    return amplitude / tf.maximum(norm, tf.constant(eps, amplitude.dtype))
-
-
-def reduced(elements: Tensor, reduction: str, choices: tuple[str, ...]) -> Tensor:
-    """Reduce element losses (B, H, W, C) as the contract says."""
-    choose("reduction", reduction, choices)
-    if reduction == "mean":
-        return tf.reduce_mean(elements)
-    if reduction == "sum":
-        return tf.reduce_sum(elements)
-    if reduction == "sample":
-        return tf.reduce_mean(elements, SAMPLE)
-    if reduction == "sample_sum":
-        return tf.reduce_mean(tf.reduce_sum(elements, SAMPLE))
-    return elements
+def _unit(amplitude: Tensor, eps: float, scope: str, ids: Tensor) -> Tensor:
+    """Divide by max(norm, eps); by NaN where the norm is not finite, or it would silently give 0."""
+    energy = over_scope(tf.square(amplitude), scope, ids)
+    dark = energy == 0
+    norm = tf.where(dark, tf.zeros_like(energy), tf.sqrt(tf.where(dark, tf.ones_like(energy), energy)))
+    norm = tf.where(norm <= eps, tf.constant(eps, norm.dtype), norm)
+    return amplitude / tf.where(tf.math.is_finite(norm), norm, tf.constant(float("nan"), norm.dtype))
 
 
 def amplitude_l2_mae(
-    y_true: Tensor, y_pred: Tensor, *, reduction: str = "mean", gain: str = "unit_l2", eps: float = DEFAULT_EPS
+    y_true: Tensor,
+    y_pred: Tensor,
+    *,
+    mask: Tensor = None,
+    scope: str = "sample",
+    view_ids: Tensor = None,
+    domain: str = "amplitude",
+    reduction: str = "mean",
+    gain: str = "unit_l2",
+    eps: float = DEFAULT_EPS,
 ) -> Tensor:
-    """MAE of amplitudes that are each divided by max(||.||, eps) over (H, W, C) of each sample."""
-    y_true, y_pred = checked(y_true, y_pred)
-    choose("gain", gain, MAE_GAINS)
-    elements = _modulus(_unit(y_pred, eps), _unit(y_true, eps))
+    """MAE of amplitudes that are each divided by max(||.||, eps), the norm over a scope.
+
+    Parameters
+    ----------
+    y_true, y_pred : Tensor
+        Target and prediction (B, H, W, C) of one dtype: float64, float32, bfloat16 or float16; complex64 or
+        complex128 in the domain `field`.
+    mask : Tensor, optional
+        Bool, integer or real float, nonzero = valid, four axes, each that of `y_true` or 1. Masked elements, which
+        may hold NaN, count nowhere and get gradient 0.
+    scope : {"sample", "patch", "view", "batch"}
+        What one norm is over: (H, W, C) of a sample; (H, W) of a channel; all samples of one id; everything.
+    view_ids : Tensor
+        Integers (B,), for the scope `view` and no other.
+    domain : {"amplitude", "intensity", "field"}
+        Of both tensors; an intensity's square root or a field's modulus is taken first, with gradient 0 at 0.
+    reduction : {"mean", "sum", "sample", "none"}
+    gain : {"unit_l2", "unit_rms"}
+        `unit_rms` multiplies by sqrt(valid elements in the scope).
+    eps : float
+        Lower bound of the norms, finite and above 0.
+
+    Returns
+    -------
+    Tensor
+        Scalar; (B,) for `sample`; (B, H, W, C) for `none`. In float32 for half types. A norm that is not finite
+        gives NaN.
+
+    Raises
+    ------
+    TypeError
+        A dtype that is not one of those above, or two dtypes.
+    ValueError
+        A shape, an option or a number that is not one of those above. Axes that are unknown while a tf.function is
+        traced are compared when it runs: tf.errors.InvalidArgumentError.
+    """
+    for name, value, choices in (
+        ("scope", scope, SCOPES),
+        ("domain", domain, DOMAINS),
+        ("reduction", reduction, MAE_REDUCTIONS),
+        ("gain", gain, MAE_GAINS),
+    ):
+        choose(name, value, choices)
+    t, p, valid = operands(y_true, y_pred, mask, domain)
+    ids = identities(view_ids, scope, p)
+    eps = number("eps", eps, p.dtype)
+    elements = _distance(_unit(p, eps, scope, ids), _unit(t, eps, scope, ids))
     if gain == "unit_rms":
-        elements = elements * tf.sqrt(tf.cast(tf.size(elements[0]), elements.dtype))
-    return reduced(elements, reduction, MAE_REDUCTIONS)
+        elements = elements * tf.sqrt(tf.cast(count_in_scope(valid, p, scope, ids), elements.dtype))
+    return reduced(masked(elements, valid), valid, reduction)
 
 
-def amplitude_mae(y_true: Tensor, y_pred: Tensor, scale: Tensor = 1.0, *, reduction: str = "mean") -> Tensor:
-    """Legacy MAE |s p - s t| of scaled amplitudes."""
-    y_true, y_pred = checked(y_true, y_pred)
-    s = _scalar(scale, y_pred)
-    return reduced(_modulus(s * y_pred, s * y_true), reduction, MAE_REDUCTIONS)
+def amplitude_mae(
+    y_true: Tensor,
+    y_pred: Tensor,
+    scale: Tensor = 1.0,
+    *,
+    mask: Tensor = None,
+    domain: str = "amplitude",
+    reduction: str = "mean",
+) -> Tensor:
+    """Legacy MAE |s p - s t| of scaled amplitudes; `mask`, `domain`, results and errors as in `amplitude_l2_mae`.
 
-
-@tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow ships no types
-def _rate_term(p: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Any]:
-    """lambda - k log(lambda), with the gradient in closed form: autodiff of it cancels and is NaN at k = lambda = 0."""
-    rate = tf.square(s * p)
-
-    def backward(cotangent: Tensor) -> tuple[Tensor, Tensor, None]:
-        slope = cotangent * 2 * tf.square(s)
-        silent = (p == 0) & (t == 0)
-        of_p = slope * ((p - t) * (p + t) / tf.where(silent, tf.ones_like(p), p))
-        of_t = -slope * tf.math.xlogy(t, tf.square(s * p))
-        return of_p, of_t, None
-
-    return rate - tf.math.xlogy(tf.square(s * t), rate), backward
+    `scale` is a scalar, number or tensor, that gets no gradient.
+    """
+    choose("domain", domain, DOMAINS)
+    choose("reduction", reduction, MAE_REDUCTIONS)
+    t, p, valid = operands(y_true, y_pred, mask, domain)
+    s = scalar(scale, p)
+    return reduced(masked(_distance(s * p, s * t), valid), valid, reduction)
 
 
 def poisson_nll(
-    y_true: Tensor, y_pred: Tensor, scale: Tensor, *, constant: str = "none", reduction: str = "mean"
+    y_true: Tensor,
+    y_pred: Tensor,
+    scale: Tensor,
+    *,
+    mask: Tensor = None,
+    constant: str = "none",
+    rate_guard: str = "none",
+    rate_floor: float | None = None,
+    normaliser: str = "none",
+    normaliser_value: float | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
-    """Poisson negative log-likelihood of k = (s t)^2 under lambda = (s p)^2, in absolute photons."""
-    y_true, y_pred = checked(y_true, y_pred)
+    """Poisson negative log-likelihood of k = (s t)^2 under lambda = (s p)^2, in absolute photons.
+
+    Its gradient with respect to the prediction, 2 s^2 (p - t)(p + t) / p, is in closed form and can be differentiated
+    again. Without a guard, the value is the deviance, free of cancellation, plus a term of the counts alone.
+
+    Parameters
+    ----------
+    y_true, y_pred, mask
+        As in `amplitude_l2_mae`; amplitudes.
+    scale : float or Tensor
+        Scalar s, in sqrt(photons) per unit of amplitude; it gets no gradient.
+    constant : {"none", "lgamma", "stirling", "saturated"}
+        Term of the counts that is added: nothing; lgamma(k + 1); k log k - k + 0.5 log(2 pi k) where k > 1, else 0;
+        k log k - k, which makes the loss the deviance.
+    rate_guard : {"none", "clamp", "log_add"}
+        `clamp`: lambda becomes max(lambda, floor); `log_add`: log(lambda) becomes log(lambda + floor).
+    rate_floor : float, optional
+        The floor, finite and above 0; with a guard, and only with one.
+    normaliser : {"none", "batch_mean_amplitude", "frozen_mean_intensity"}
+        What the result is divided by: nothing; the mean of the unscaled valid targets + 1e-8; `normaliser_value`.
+    normaliser_value : float, optional
+        Finite and above 0; with `frozen_mean_intensity`, and only with it.
+    reduction : {"mean", "sum", "sample_sum", "none"}
+        `sample_sum`: sum over (H, W, C), mean over B.
+
+    Returns
+    -------
+    Tensor
+        Scalar, or (B, H, W, C) for `none`; float32 for half types.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `amplitude_l2_mae`.
+    """
     choose("constant", constant, NLL_CONSTANTS)
-    s = _scalar(scale, y_pred)
-    elements = _rate_term(y_pred, y_true, s)
-    counts = tf.square(s * y_true)
-    if constant == "lgamma":
-        elements = elements + tf.math.lgamma(counts + 1)
-    elif constant == "stirling":
-        many = counts > 1
-        k = tf.where(many, counts, tf.ones_like(counts))
-        log_k = tf.math.log(k)
-        elements = elements + tf.where(many, k * log_k - k + 0.5 * (LOG_2_PI + log_k), tf.zeros_like(k))
-    return reduced(elements, reduction, NLL_REDUCTIONS)
+    choose("reduction", reduction, NLL_REDUCTIONS)
+    guard = choose("rate_guard", rate_guard, RATE_GUARDS)
+    require_partner("rate_floor", rate_floor, "rate_guard", guard, RATE_GUARDS[1:])
+    choose("normaliser", normaliser, NORMALISERS)
+    require_partner("normaliser_value", normaliser_value, "normaliser", normaliser, NORMALISERS[2:])
+    t, p, valid = operands(y_true, y_pred, mask)
+    s = scalar(scale, p)
+    floor = None if rate_floor is None else tf.constant(number("rate_floor", rate_floor, p.dtype), p.dtype)
+    k = tf.square(s * t)
+    if floor is None:
+        elements = poisson.deviance(p, t, s) + poisson.beyond_deviance(k, constant)
+    else:
+        guarded = poisson.clamped if guard == "clamp" else poisson.raised
+        elements = guarded(p, t, s, floor) + poisson.constant_term(k, constant)
+    result = reduced(masked(elements, valid), valid, reduction)
+    if normaliser == "batch_mean_amplitude":
+        return result / tf.stop_gradient(reduced(t, valid, "mean") + 1e-8)
+    return result if normaliser_value is None else result / number("normaliser_value", normaliser_value, p.dtype)
 
 
-def intensity_scale(y_true: Tensor, nphotons: float, *, source: str = "dataset") -> Tensor:
-    """Scale s from a photon number: `dataset`, from the mean intensity of `y_true`, or `closed_form`, from its side."""
+def intensity_scale(y_true: Tensor, nphotons: float, *, source: str = "dataset", mask: Tensor = None) -> Tensor:
+    """Scale s from a photon number.
+
+    `dataset`: sqrt(nphotons / mean over (B, C) of the sum over (H, W) of valid t^2). `closed_form`: sqrt(nphotons)
+    over half the side N of the frames; right only for data normalised to a mean intensity of (N / 2)^2.
+    """
     choose("source", source, SCALE_SOURCES)
-    if not 0.0 < nphotons < float("inf"):
-        raise ValueError(f"nphotons: got {nphotons!r}, wanted a finite number above 0")
-    y_true, _ = checked(y_true, y_true)
+    t, _, _ = operands(y_true, y_true, mask)
+    photons = number("nphotons", nphotons, t.dtype)
     if source == "closed_form":
-        return tf.constant(nphotons**0.5 / (y_true.shape[1] / 2), y_true.dtype)
-    return tf.stop_gradient(tf.sqrt(nphotons / tf.reduce_mean(tf.reduce_sum(tf.square(y_true), (1, 2)))))
+        side, other = t.shape[1], t.shape[2]
+        if side is None or side != other:
+            raise ValueError(f"y_true: got shape {tuple(t.shape)}, wanted square frames of known side for closed_form")
+        return tf.constant(photons**0.5 / (side / 2), t.dtype)
+    return tf.stop_gradient(tf.sqrt(photons / tf.reduce_mean(tf.reduce_sum(tf.square(t), (1, 2)))))

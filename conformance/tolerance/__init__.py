@@ -4,12 +4,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.case import Float64, Question
-from conformance.tolerance.amplitude import l2_bounds, mae_bounds
+from conformance.tolerance.amplitude import l2_bounds
 from conformance.tolerance.arithmetic import ARITHMETICS, Arithmetic
 from conformance.tolerance.bounds import Bounds
+from conformance.tolerance.legacy import mae_bounds
+from conformance.tolerance.narrow import computing_dtype, loss_scale, narrowed_gradient
 from conformance.tolerance.poisson import nll_bounds
 
-__all__ = ["ARITHMETICS", "Arithmetic", "Bounds", "bounds"]
+__all__ = [
+    "ARITHMETICS",
+    "Arithmetic",
+    "Bounds",
+    "bounds",
+    "computing_dtype",
+    "loss_scale",
+    "narrowed_gradient",
+]
 
 
 def bounds(question: Question, value: Float64, sign: NDArray[np.int8] | None, dtype: str) -> Bounds:
@@ -24,6 +34,7 @@ def bounds(question: Question, value: Float64, sign: NDArray[np.int8] | None, dt
     sign : int8 array of the prediction's shape, or None
         Exact sign(phat - that); required by the two MAEs.
     dtype : {"float32", "float64"}
+        What is computed in; half-precision inputs are computed in float32, and `narrowed_gradient` adds the rest.
 
     Raises
     ------

@@ -1,0 +1,124 @@
+"""Declared conventions: how a codepath is called, and which options of the contract it computes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.case import Parameters
+from conformance.exit_codes import UsageError
+from conformance.record import PARAMETERS
+
+ORDERS = ("prediction_first", "target_first")
+LAYOUTS = ("channels_first", "channels_last")
+INPUTS = ("amplitude", "scaled_amplitude", "scaled_intensity")
+MASKS = ("none", "keyword")
+CALLS = {"order": ORDERS, "layout": LAYOUTS, "inputs": INPUTS, "mask": MASKS}
+DECLARABLE = ("reduction", "domain", "scope", "gain", "constant", "rate_guard", "normaliser")
+"""Options of the contract that a profile may declare; numbers such as eps keep their defaults or come with a case."""
+TO_LAST = (0, 2, 3, 1)
+TO_FIRST = (0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One convention.
+
+    Parameters
+    ----------
+    order : {"prediction_first", "target_first"}
+        `f(prediction, target)` as in Torch, or `f(target, prediction)` as in Keras.
+    layout : {"channels_first", "channels_last"}
+        (B, C, H, W) or (B, H, W, C).
+    inputs : {"amplitude", "scaled_amplitude", "scaled_intensity"}
+        `amplitude`: the codepath applies the scale, its third argument where the loss has one. `scaled_amplitude`: the
+        caller does, the codepath sees s p and s t. `scaled_intensity`: it sees (s p)^2 and (s t)^2.
+    mask : {"none", "keyword"}
+        Whether the codepath takes a detector mask, as the keyword `mask`.
+    options : mapping
+        Options of the contract, by the names of the reference's keywords; those left out are at their defaults.
+    """
+
+    name: str = "contract"
+    order: str = "prediction_first"
+    layout: str = "channels_first"
+    inputs: str = "amplitude"
+    mask: str = "none"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> Parameters:
+        """The declared options among the defaults."""
+        return Parameters(**dict(self.options))  # type: ignore[arg-type]  # only options whose values are strings
+
+    def described(self) -> str:
+        """Return what differs from the contract's own convention, in one line."""
+        calls = [f"{name}={getattr(self, name)}" for name in CALLS if getattr(self, name) != CALLS[name][0]]
+        said = ", ".join([*calls, *(f"{name}={value}" for name, value in self.options.items())])
+        return f"{self.name} ({said})" if said else self.name
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(),
+        Profile("keras", "target_first", "channels_last"),
+        Profile("keras-scaled-intensity", "target_first", "channels_last", "scaled_intensity"),
+        Profile("keras-scaled-amplitude", "target_first", "channels_last", "scaled_amplitude"),
+        Profile("torch-scaled-amplitude", inputs="scaled_amplitude"),
+        Profile("torch-sample-sum", options={"reduction": "sample_sum"}),
+        Profile("torch-sample-sum-lgamma", options={"reduction": "sample_sum", "constant": "lgamma"}),
+        Profile(
+            "torch-scaled-sample-sum-lgamma",
+            inputs="scaled_amplitude",
+            options={"reduction": "sample_sum", "constant": "lgamma"},
+        ),
+    )
+}
+"""Conventions in the field; any other is declared with `--set`."""
+
+
+def declare(name: str, settings: Mapping[str, str]) -> Profile:
+    """Return the profile `name` with `settings` changed: order, layout, inputs, or an option of the contract.
+
+    Raises
+    ------
+    UsageError
+        An unknown profile, setting or choice.
+    """
+    if name not in PROFILES:
+        raise UsageError(f"profile: got {name!r}, wanted one of {', '.join(PROFILES)}")
+    base = PROFILES[name]
+    calls = {key: getattr(base, key) for key in CALLS}
+    options = dict(base.options)
+    for key, value in settings.items():
+        choices = CALLS.get(key) or (PARAMETERS[key] if key in DECLARABLE else ())
+        if not choices:
+            raise UsageError(f"--set {key}: unknown, wanted one of {', '.join((*CALLS, *DECLARABLE))}")
+        if value not in choices:
+            raise UsageError(f"--set {key}: got {value!r}, wanted one of {', '.join(choices)}")
+        (calls if key in CALLS else options)[key] = value
+    return Profile(base.name if not settings else f"{base.name}+", **calls, options=options)
+
+
+def adapted(codepath: Callable[..., Any], profile: Profile, transpose: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Return the codepath behind the contract's own call: (B, C, H, W) amplitudes, prediction first, scale third."""
+    if (profile.order, profile.layout, profile.inputs) == (ORDERS[0], LAYOUTS[0], INPUTS[0]):
+        return codepath
+    last = profile.layout == "channels_last"
+
+    def canonical(prediction: Any, target: Any, *scale: Any, **arrays: Any) -> Any:
+        pair = [prediction, target]
+        if profile.inputs != "amplitude":
+            pair = [scale[0] * array if scale else array for array in pair]
+            scale = ()
+        if profile.inputs == "scaled_intensity":
+            pair = [array * array for array in pair]
+        if last:
+            pair = [transpose(array, TO_LAST) for array in pair]
+            arrays = {k: transpose(array, TO_LAST) if k == "mask" else array for k, array in arrays.items()}
+        if profile.order == "target_first":
+            pair.reverse()
+        value = codepath(*pair, *scale, **arrays)
+        return transpose(value, TO_FIRST) if last and len(getattr(value, "shape", ())) == 4 else value
+
+    return canonical

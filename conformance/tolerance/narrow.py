@@ -1,0 +1,53 @@
+"""Half-precision inputs: cast up once and computed in float32; only the gradient is rounded back to the narrow type."""
+
+from dataclasses import dataclass
+from math import floor, log2
+
+import numpy as np
+
+from conformance.case import Array, Float64
+
+ROUNDINGS = 2
+"""Of a gradient element in the narrow type: the adjoint of the one cast, and one to spare."""
+LOSS_SCALED_TO = 13
+"""The loss scale brings the largest gradient element to at least 2**13, so that a float16 holds it and most others."""
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """A storage type: unit roundoff, smallest normal number, and whether its range calls for a loss scale."""
+
+    unit: float
+    smallest_normal: float
+    scaled: bool
+
+
+NARROW = {"bfloat16": Narrow(2.0**-8, 2.0**-126, False), "float16": Narrow(2.0**-11, 2.0**-14, True)}
+
+
+def computing_dtype(dtype: str) -> str:
+    """Return the dtype that a loss of inputs of `dtype` is computed and returned in."""
+    return "float32" if dtype in NARROW else dtype
+
+
+def loss_scale(gradient: Array, dtype: str) -> float:
+    """Return the power of two that multiplies the loss before it is differentiated in `dtype`, from the true gradient.
+
+    1 but for float16, whose range ends at 65504 above and 2**-24 below.
+    """
+    if dtype not in NARROW or not NARROW[dtype].scaled:
+        return 1.0
+    sizes = np.abs(gradient[np.isfinite(gradient)])
+    largest = float(np.max(sizes, initial=0.0))
+    return 1.0 if largest == 0 else 2.0 ** (LOSS_SCALED_TO - floor(log2(largest)))
+
+
+def narrowed_gradient(tolerance: Float64, gradient: Float64, dtype: str, scale: float) -> Float64:
+    """Return the tolerance of a gradient that is rounded to `dtype` at the end; `scale` is its loss scale."""
+    if dtype not in NARROW:
+        return tolerance
+    narrow = NARROW[dtype]
+    grown = (1 + narrow.unit) ** ROUNDINGS - 1
+    return np.where(
+        tolerance == 0, 0.0, tolerance + grown * (np.abs(gradient) + tolerance) + narrow.smallest_normal / scale
+    )

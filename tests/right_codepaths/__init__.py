@@ -1,0 +1,6 @@
+"""Right codepaths: all three losses with all their options, a dozen times, each time written differently."""
+
+from right_codepaths.strategies import STRATEGIES
+from right_codepaths.strategy import Strategy
+
+__all__ = ["STRATEGIES", "Strategy"]

@@ -1,0 +1,89 @@
+"""Orders of summation: each takes `(operations, x, axes)` and keeps the axes, like a sum of any library."""
+
+from math import prod
+from types import SimpleNamespace
+from typing import Any
+
+CHUNK = 8
+
+
+def at_once(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
+    return o.sum(x, axes)
+
+
+def axis_by_axis(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
+    for axis in sorted(axes, reverse=True):
+        x = o.sum(x, (axis,))
+    return x
+
+
+def first_axis_first(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
+    for axis in sorted(axes):
+        x = o.sum(x, (axis,))
+    return x
+
+
+def _rows(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> tuple[Any, int, tuple[int, ...]]:
+    """Return x with the summed axes as its last one of two, their length, and the shape that a sum has."""
+    kept = tuple(axis for axis in range(4) if axis not in axes)
+    length = prod(x.shape[axis] for axis in axes)
+    shape = tuple(1 if axis in axes else x.shape[axis] for axis in range(4))
+    return o.reshape(o.transpose(x, kept + axes), (prod(shape), length)), length, shape
+
+
+def _padded(o: SimpleNamespace, rows: Any, length: int, multiple: int) -> Any:
+    missing = -length % multiple
+    while missing > 0:  # a short row may have fewer elements than are missing
+        rows = o.concat([rows, o.zeros(rows[:, :missing])], 1)
+        missing = -rows.shape[1] % multiple
+    return rows
+
+
+def in_chunks(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
+    """Sums of eight neighbours, then the sum of those."""
+    rows, length, shape = _rows(o, x, axes)
+    rows = _padded(o, rows, length, CHUNK)
+    parts = o.sum(o.reshape(rows, (prod(shape), rows.shape[1] // CHUNK, CHUNK)), (2,))
+    return o.reshape(o.sum(parts, (1, 2)), shape)
+
+
+def backwards(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
+    """The last of the cumulated sums, from the last element to the first."""
+    rows, _, shape = _rows(o, x, axes)
+    return o.reshape(o.cumulated(o.reversed(rows))[:, -1], shape)
+
+
+def by_halves(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
+    """A tree: the first half added to the second until one is left."""
+    rows, length, shape = _rows(o, x, axes)
+    while length > 1:
+        rows = _padded(o, rows, length, 2)
+        length = rows.shape[1] // 2
+        rows = rows[:, :length] + rows[:, length:]
+    return o.reshape(rows, shape)
+
+
+def compensated(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
+    """The same tree, with what each addition rounds off added up beside it: nearly as good as double precision."""
+    rows, length, shape = _rows(o, x, axes)
+    lost = o.zeros(rows)
+    while length > 1:
+        rows, lost = (_padded(o, part, length, 2) for part in (rows, lost))
+        length = rows.shape[1] // 2
+        left, right = rows[:, :length], rows[:, length:]
+        rows = left + right
+        back = rows - left
+        lost = lost[:, :length] + lost[:, length:] + o.stop((left - (rows - back)) + (right - back))
+    return o.reshape(rows + lost, shape)
+
+
+def sample_by_sample(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
+    """A loop over the first axis."""
+    within = tuple(axis for axis in axes if axis != 0)
+    sums = [o.sum(x[b : b + 1], within) for b in range(x.shape[0])]
+    if 0 not in axes:
+        return o.concat(sums, 0)
+    whole = sums[0]
+    for other in sums[1:]:
+        whole = whole + other
+    return whole

@@ -1,0 +1,137 @@
+"""Declared conventions: a codepath is right under the one it declares, wrong under another, and the map is exact."""
+
+from math import lgamma
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from conformance import UsageError, check_loss
+from conformance.affine import affine, describe_map, under_profile
+from conformance.case import Case, Parameters, Question, Scale
+from conformance.profile import PROFILES, declare
+
+
+def l2(p: Tensor, t: Tensor, axes: tuple[int, ...] = (1, 2, 3)) -> Tensor:
+    def unit(x: Tensor) -> Tensor:
+        energy = x.square().sum(axes, keepdim=True)
+        lit = energy > 0
+        norm = torch.where(lit, torch.where(lit, energy, 1.0).sqrt(), 0.0)
+        norm = torch.where(norm.isinf(), torch.nan, norm)
+        return x / torch.maximum(norm, torch.full_like(norm, 2.0**-40))
+
+    return (unit(p) - unit(t)).abs()
+
+
+def nll_elements(rate: Tensor, counts: Tensor) -> Tensor:
+    """Right but at rate 0 under counts, where autodiff through the square gives NaN for -inf."""
+    seen = counts > 0
+    return rate - torch.where(seen, counts * torch.where(seen, rate, 1.0).log(), 0.0)
+
+
+def from_amplitudes(p: Tensor, t: Tensor) -> Tensor:
+    """lambda - 2 k log |p|, with a modulus of derivative 1 at 0: the gradient at p = 0 < t is -inf, not NaN."""
+    seen = t != 0
+    modulus = torch.where(p < 0, -p, p)
+    return p * p - torch.where(seen, 2 * t * t * torch.where(seen, modulus, 1.0).log(), 0.0)
+
+
+def test_a_keras_loss_is_right_under_its_own_convention_only() -> None:
+    def keras_like(y_true: Tensor, y_pred: Tensor) -> Tensor:
+        assert y_true.shape[1] == y_true.shape[2], "channels last: H = W"
+        return l2(y_pred, y_true).mean()
+
+    result = check_loss(keras_like, loss="amplitude_l2_mae", profile="keras")
+    assert result.conformant, result.summary
+    assert len(result.verdicts) > 40
+    square = ("l2-prediction-tiny", "l2-signed", "l2-dark-target")
+    assert not check_loss(keras_like, loss="amplitude_l2_mae", cases=square).conformant, "the arguments are swapped"
+
+
+@pytest.mark.parametrize("scope", ["patch", "batch"])
+def test_a_scope_is_declared(scope: str) -> None:
+    axes = {"patch": (2, 3), "batch": (0, 1, 2, 3)}[scope]
+    result = check_loss(
+        lambda p, t: l2(p, t, axes).mean(), loss="amplitude_l2_mae", profile=declare("contract", {"scope": scope})
+    )
+    assert result.conformant, result.summary
+    assert not check_loss(lambda p, t: l2(p, t, axes).mean(), loss="amplitude_l2_mae").conformant
+
+
+def _summed_with_lgamma(p: Tensor, t: Tensor, s: Tensor) -> Tensor:
+    elements = from_amplitudes(s * p, s * t) + torch.lgamma((s * t) ** 2 + 1)
+    return elements.sum((1, 2, 3)).mean()
+
+
+def test_a_mapped_truth_accepts_the_convention_and_nothing_else() -> None:
+    result = check_loss(_summed_with_lgamma, loss="poisson_nll", profile="torch-sample-sum-lgamma")
+    assert result.conformant, result.summary
+    assert len(result.verdicts) >= 60
+    for other in ("contract", "torch-sample-sum"):
+        assert not check_loss(_summed_with_lgamma, loss="poisson_nll", profile=other).conformant
+
+
+def test_a_caller_who_scales_and_squares_is_declared() -> None:
+    def tensorflow_like(y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return nll_elements(y_pred, y_true).mean()
+
+    kept = ("nll-typical", "nll-rare", "nll-dead-pixels", "nll-channels-apart", "nll-zero-counts")
+    result = check_loss(tensorflow_like, loss="poisson_nll", profile="keras-scaled-intensity", cases=kept)
+    assert result.conformant, result.summary
+    assert not check_loss(tensorflow_like, loss="poisson_nll", profile="keras-scaled-amplitude", cases=kept).conformant
+
+
+def test_a_mask_is_declared() -> None:
+    def masked(p: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            return l2(p, t).mean()
+        valid = mask.expand(p.shape)
+        kept = l2(torch.where(valid, p, 0.0), torch.where(valid, t, 0.0))
+        return kept.sum() / valid.sum().clamp(min=1)
+
+    profile = declare("contract", {"mask": "keyword"})
+    result = check_loss(masked, loss="amplitude_l2_mae", profile=profile)
+    assert result.conformant, result.summary
+    assert any("mask" in verdict.case_id for verdict in result.verdicts)
+    assert not any("mask" in v.case_id for v in check_loss(masked, loss="amplitude_l2_mae").verdicts)
+
+
+def test_the_map_is_the_arithmetic_of_its_formula() -> None:
+    t = np.array([[[[1.0, 2.0]]], [[[3.0, 0.0]]]])
+    question = Question("made", "poisson_nll", Parameters(scale=Scale(0.5)), t, t)
+    found = affine(question, declare("contract", {"reduction": "sum", "constant": "lgamma"}))
+    assert found.alpha == 4.0
+    assert found.beta == pytest.approx(lgamma(1.25) + lgamma(2.0) + lgamma(3.25), rel=1e-15)
+    divided = affine(question, declare("contract", {"normaliser": "batch_mean_amplitude"}))
+    assert divided.alpha == pytest.approx(1 / (1.5 + 1e-8), rel=1e-15) and divided.beta == 0.0
+
+
+def test_the_map_is_printed_and_refused_where_there_is_none() -> None:
+    lines = describe_map(PROFILES["keras"], PROFILES["torch-sample-sum-lgamma"])
+    assert lines[0] == "alpha = [C H W] / [1]" and "lgamma(k + 1)" in lines[1]
+    assert describe_map(PROFILES["keras"], declare("contract", {"scope": "patch"})) == [
+        "no map: scope sample and patch are different functions"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("kerass", {}, "profile: got 'kerass'"),
+        ("contract", {"reductions": "sum"}, "--set reductions: unknown"),
+        ("contract", {"reduction": "median"}, "--set reduction: got 'median'"),
+        ("contract", {"eps": "1e-6"}, "--set eps: unknown"),
+    ],
+)
+def test_an_unknown_declaration_is_refused(name: str, settings: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        declare(name, settings)
+
+
+def test_every_profile_has_cases(case_of: dict[str, Case]) -> None:
+    for profile in PROFILES.values():
+        for loss in ("amplitude_l2_mae", "amplitude_mae", "poisson_nll"):
+            chosen = under_profile([c for c in case_of.values() if c.question.loss == loss], profile)
+            needs_nll = profile.parameters.constant != "none" or profile.parameters.reduction == "sample_sum"
+            assert len(chosen) >= 10 or (needs_nll and loss != "poisson_nll"), (profile.name, loss)

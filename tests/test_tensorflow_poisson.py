@@ -1,0 +1,222 @@
+"""The TensorFlow Poisson NLL, every option of it, against plain NumPy formulas, and at counts where those cancel."""
+
+from decimal import Decimal, localcontext
+from typing import Any
+
+import numpy as np
+import plain_formulas as plain
+import pytest
+import tensorflow as tf
+from tapes import MODES, graded, grader
+
+from conformance.codepaths import tensorflow_losses as losses
+
+SHAPE = (3, 4, 5, 2)
+CONSTANTS = ("none", "lgamma", "stirling", "saturated")
+REDUCTIONS = ("mean", "sum", "sample_sum", "none")
+GUARDS = ("none", "clamp", "log_add")
+
+
+def arrays(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Rates and counts from 1e-4 to 1e4 on both sides of |v| = 1/4, dead pixels, zero counts, signed amplitudes."""
+    draw = np.random.default_rng(seed)
+    t = 2.0 ** draw.integers(-6, 7, SHAPE) * draw.integers(128, 256, SHAPE) / 128
+    p = t * draw.choice([0.01, 0.7, 0.9, 0.999, 1, 1.001, 1.1, 1.4, 60], SHAPE)
+    p[0, 0], t[0, :2] = 0, 0
+    p[2, 3, 0] *= -1
+    t[2, 3, 1] *= -1
+    return t, p
+
+
+def poisoned(array: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    return np.where(valid, array, np.resize([np.nan, np.inf], array.shape))
+
+
+def close(actual: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=2e-12, atol=2e-12 * np.max(np.abs(expected), initial=0.0))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("guard", GUARDS)
+def test_every_guard_constant_and_reduction(guard: str, mode: str) -> None:
+    t, p = arrays()
+    floor = None if guard == "none" else 2.0**-5
+    detector = np.random.default_rng(2).random((1, 4, 5, 1)) < 0.7
+    for constant, reduction, mask in zip(CONSTANTS, REDUCTIONS, (detector, None) * 2):
+        valid = plain.everywhere(mask, SHAPE)
+        value, of_p, _ = graded(
+            lambda *pair, constant=constant, reduction=reduction, mask=mask: losses.poisson_nll(
+                *pair, 1.5, mask=mask, constant=constant, reduction=reduction, rate_guard=guard, rate_floor=floor
+            ), mode, poisoned(t, valid), poisoned(p, valid),
+        )  # fmt: skip
+        elements, slope = plain.nll(p, t, 1.5, constant, guard, floor or 0.0)
+        close(value, plain.reduce(elements, valid, reduction))
+        close(of_p, np.where(valid, plain.weights(valid, reduction) * slope, 0))
+        assert np.all(of_p[~valid] == 0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("constant", CONSTANTS)
+def test_every_constant_without_reduction_and_its_gradient_with_respect_to_the_target(constant: str, mode: str) -> None:
+    t, p = arrays()
+    t = np.where(np.abs((1.5 * t) ** 2 - 1) < 1e-2, 2 * t, t)  # the constant `stirling` jumps there
+    plus, minus = t * (1 + 1e-6), t * (1 - 1e-6)
+    for guard, floor in (("none", None), ("clamp", 2.0**-5), ("log_add", 2.0**-5)):
+        options = {"constant": constant, "rate_guard": guard, "rate_floor": floor}
+        value, _, of_t = graded(
+            lambda *pair, options=options: losses.poisson_nll(*pair, 1.5, reduction="none", **options), mode, t, p
+        )
+        high, wanted, low = (plain.nll(p, x, 1.5, constant, guard, floor or 0.0)[0] for x in (plus, t, minus))
+        np.testing.assert_allclose(value, wanted, rtol=1e-11, atol=1e-11)
+        k, moved = (1.5 * t) ** 2, np.where(t == 0, 1, plus - minus)
+        assert np.all(np.abs(of_t - (high - low) / moved) <= 1e-4 * (1 + np.abs(of_t) + k)) and np.all(
+            of_t[t == 0] == 0
+        )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_edges_without_a_guard(dtype: str, mode: str) -> None:
+    p = np.array([0, -0.0, 0, -0.0, 3, -3]).reshape(1, 1, 6, 1).astype(dtype)
+    t = np.array([0, 0, 2, 2, 0, 0]).reshape(1, 1, 6, 1).astype(dtype)
+    for constant in CONSTANTS:
+        value, of_p, of_t = graded(
+            lambda *pair, constant=constant: losses.poisson_nll(*pair, 1.0, constant=constant, reduction="none"),
+            mode, t, p,
+        )  # fmt: skip
+        assert np.allclose(value.ravel(), [0, 0, np.inf, np.inf, 9, 9], atol=1e-5)
+        assert of_p.ravel().tolist() == [0, 0, -np.inf, -np.inf, 6, -6]
+        assert of_t.ravel().tolist() == [0, 0, np.inf, np.inf, 0, 0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("guard", GUARDS)
+def test_a_number_that_is_not_finite_is_never_hidden(guard: str, mode: str) -> None:
+    for constant in CONSTANTS:
+        run = grader(
+            lambda *pair, constant=constant: losses.poisson_nll(
+                *pair, 2.0, constant=constant, rate_guard=guard, rate_floor=None if guard == "none" else 1e-3
+            ), mode,
+        )  # fmt: skip
+        for number in (np.nan, np.inf):
+            for which in (0, 1):
+                pair = [np.where(array == 0, 1, array) for array in arrays()]
+                pair[which][0, 0, 0, 0] = number
+                assert not np.isfinite(run(*pair)[0])
+                pair[1 - which][0, 0, 0, 0] = 0
+                assert not np.isfinite(run(*pair)[0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_valid_is_zero_with_gradient_zero(mode: str) -> None:
+    rubbish = np.full(SHAPE, np.nan, "f4")
+    mask = np.zeros((1, 1, 1, 1))
+    for reduction, constant in zip(REDUCTIONS, CONSTANTS):
+        answers = graded(
+            lambda *pair, constant=constant, reduction=reduction: losses.poisson_nll(
+                *pair, losses.intensity_scale(pair[0], 1e6, mask=mask), mask=mask, constant=constant,
+                reduction=reduction, normaliser="batch_mean_amplitude",
+            ), mode, rubbish, rubbish,
+        )  # fmt: skip
+        assert all(np.all(answer == 0) for answer in answers)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_normalisers_divide_the_result_and_get_no_gradient(mode: str) -> None:
+    t, p = arrays()
+    mask = np.random.default_rng(2).random(SHAPE) < 0.7
+    elements, slope = plain.nll(p, t, 3.0, "none")
+    mean = t[mask].mean() + 1e-8
+    for reduction, divisor, option in (
+        ("sample_sum", mean, {"normaliser": "batch_mean_amplitude"}),
+        ("none", 7.0, {"normaliser": "frozen_mean_intensity", "normaliser_value": 7.0}),
+    ):
+
+        def nll(*pair: Any, reduction: str = reduction, option: dict[str, Any] = option) -> Any:
+            return losses.poisson_nll(*pair, 3.0, mask=mask, reduction=reduction, **option)
+
+        value, of_p, of_t = graded(nll, mode, t, p)
+        weight = plain.weights(mask, reduction) / divisor
+        lit = np.where(p == 0, 1, 3 * p)
+        close(value, plain.reduce(elements, mask, reduction) / divisor)
+        close(of_p, weight * slope)
+        close(of_t, weight * -18 * t * np.where(t == 0, 0, np.log(lit**2)))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_floors_and_two_divisors_live_in_one_process(mode: str) -> None:
+    t, p = arrays()
+    for floor in (0.5, 2.0):
+        for guard in ("clamp", "log_add"):
+            value, of_p, _ = graded(
+                lambda *pair, guard=guard, floor=floor: losses.poisson_nll(
+                    *pair, 1.0, rate_guard=guard, rate_floor=floor, reduction="sum",
+                    normaliser="frozen_mean_intensity", normaliser_value=floor,
+                ), mode, t, p,
+            )  # fmt: skip
+            elements, slope = plain.nll(p, t, 1.0, "none", guard, floor)
+            close(value, elements.sum() / floor)
+            close(of_p, slope / floor)
+
+
+def exact(p: float, t: float, s: float) -> tuple[float, float]:
+    """Deviance and its derivative at the very numbers that float32 holds, in 60 digits."""
+    with localcontext() as context:
+        context.prec = 60
+        a, b, c = Decimal(p), Decimal(t), Decimal(s)
+        rate, k = (c * a) ** 2, (c * b) ** 2
+        return float(rate - k - k * (rate / k).ln()), float(2 * c * c * (a - b) * (a + b) / a)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("photons", [1e4, 1e9])
+def test_float32_keeps_seven_digits_at_a_billion_photons_per_pixel(photons: float, mode: str) -> None:
+    draw = np.random.default_rng(4)
+    t = draw.uniform(0.5, 1.5, (1, 20, 20, 1)).astype("f4")
+    s = np.float32(np.sqrt(photons))
+    p = (t * (1 + draw.normal(0, 0.5, t.shape) / (s * t))).astype("f4")
+    p, t = p[:, :, p[0, :, :, 0].all(0)], t
+    truth = np.array([exact(*(float(x) for x in pair), float(s)) for pair in zip(p.ravel(), t.ravel())])
+    apart = p.ravel() != t.ravel()
+    value, of_p, _ = graded(
+        lambda *operands: losses.poisson_nll(*operands, constant="saturated", reduction="none"), mode, t, p, s
+    )
+    assert apart.sum() > 100
+    assert np.max(np.abs(value.ravel() / truth[:, 0] - 1)[apart]) < 1e-6
+    assert np.max(np.abs(of_p.ravel() / truth[:, 1] - 1)[apart]) < 1e-6
+    assert not value.ravel()[~apart].any() and not of_p.ravel()[~apart].any()
+    if photons == 1e9:  # what autodiff of the formula makes of it
+        naive = graded(
+            lambda t, p, s: tf.square(s * p) - tf.square(s * t) * tf.math.log(tf.square(s * p)),
+            mode, t, p, s,
+        )[1]  # fmt: skip
+        assert np.max(np.abs(naive.ravel() / truth[:, 1] - 1)[apart]) > 1e-2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_float64_deviance_has_full_accuracy_on_both_sides_of_the_series(mode: str) -> None:
+    ratio = np.array([1e-6, 0.5, 0.7745, 0.7747, 0.8, 0.999999, 1 + 2.0**-40, 1.2, 1.29, 1.2911, 2, 1e6])
+    t = np.full((1, 1, ratio.size, 1), 1.5)
+    p = (1.5 * ratio).reshape(t.shape)
+    truth = np.array([exact(float(x), 1.5, 4096.0) for x in p.ravel()])
+    value, of_p, _ = graded(
+        lambda *pair: losses.poisson_nll(*pair, 4096.0, constant="saturated", reduction="none"), mode, t, p
+    )
+    assert np.max(np.abs(value.ravel() / truth[:, 0] - 1)) < 4e-15
+    assert np.max(np.abs(of_p.ravel() / truth[:, 1] - 1)) < 2e-15
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_types_are_computed_in_float32_with_the_scale_in_float32(dtype: str, mode: str) -> None:
+    t, p = (tf.cast(np.clip(array, -8, 8), dtype) for array in arrays())
+    wide = [tf.cast(array, tf.float32) for array in (t, p)]
+
+    def nll(*pair: Any) -> Any:
+        return losses.poisson_nll(*pair, 10.1, constant="lgamma", rate_guard="log_add", rate_floor=1e-2)
+
+    value, of_p, _ = graded(nll, mode, t, p)
+    expected, slope, _ = graded(nll, mode, *wide)
+    assert value.dtype == np.float32 and of_p.dtype == tf.as_dtype(dtype).as_numpy_dtype
+    assert abs(value / expected - 1) < 1e-6
+    np.testing.assert_allclose(of_p.astype("f8"), slope.astype(of_p.dtype).astype("f8"), rtol=2.0**-7)
