@@ -37,10 +37,13 @@ def install(session: nox.Session, *requirements: str) -> None:
 @nox.session
 @nox.parametrize("backend", [nox.param(name, id=name) for name in BACKENDS])
 def conformance(session: nox.Session, backend: str) -> None:
-    """Judge the shipped codepaths: every case, dtype and mode. `all` has the three frameworks in one environment."""
+    """Judge the shipped codepaths on every case, eager and compiled; `-- --mode all --dtype all` for everything.
+
+    `all` has the three frameworks in one environment.
+    """
     install(session, ".", *groups(*BACKENDS[backend]))
     chosen = [argument for name in BACKENDS[backend] for argument in ("--backend", name)]
-    arguments = session.posargs or ["--mode", "all", "--report", "report.jsonl"]
+    arguments = session.posargs or ["--mode", "eager", "--mode", "compiled", "--report", "report.jsonl"]
     session.run("ptycho-oracle", "run", *chosen, *arguments)
 
 
@@ -67,6 +70,13 @@ def fixtures(session: nox.Session) -> None:
     if command == ["check"]:
         baseline = {"NPY_DISABLE_CPU_FEATURES": "X86_V4 X86_V3 AVX512F AVX2 FMA3"}
         session.run("python", "-m", "fixtures", "check", env=baseline)
+
+
+@nox.session
+def precision(session: nox.Session) -> None:
+    """Show what float32 keeps of the NLL at 1e9 photons per pixel: the shipped losses beside plain autodiff."""
+    install(session, ".", *groups("test", *ALL))
+    session.run("python", "tests/precision.py", *session.posargs)
 
 
 @nox.session

@@ -116,10 +116,11 @@ class Question:
             return True
         if self.parameters.domain == "field":
             return False
-        largest, smallest = {"float16": (65504.0, 2.0**-14), "bfloat16": (2.0**127, 2.0**-126)}[dtype]
+        largest, smallest, bits = {"float16": (65504.0, 2.0**-14, 11), "bfloat16": (2.0**127, 2.0**-126, 8)}[dtype]
         numbers = np.abs(np.concatenate([a[np.isfinite(a)] for a in (self.prediction, self.target)]))
         lit = numbers[numbers > 0]
-        return bool(np.all((lit >= smallest) & (lit <= largest)))
+        significand = np.ldexp(np.frexp(lit)[0], bits)
+        return bool(np.all((lit >= smallest) & (lit <= largest) & (significand == np.floor(significand))))
 
 
 @dataclass(frozen=True)

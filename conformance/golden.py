@@ -11,6 +11,7 @@ import numpy as np
 
 from conformance.case import Array, Case
 from conformance.exit_codes import FixtureError
+from conformance.forms import require_arrays, require_parameters
 from conformance.manifest import DIGEST, MANIFEST, manifest_of
 from conformance.npz import arrays, content_sha256
 from conformance.record import case_of
@@ -112,6 +113,8 @@ def _arrays(path: Path, record: dict[str, Any], content: bytes) -> dict[str, Arr
 def _case(path: Path, record: dict[str, Any], content: bytes) -> Case:
     found = _arrays(path, record, content)
     try:
+        require_parameters(record["loss"], record["parameters"])
+        require_arrays(record["parameters"], found)
         with np.errstate(all="ignore"):  # NaN and infinity are golden numbers too
             return case_of(record, found)
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from conformance.backends import MODES, Answer, Backend, Codepath
+from conformance.backends import COMPILED, MODES, Answer, Backend, Codepath
 from conformance.case import Case, Question
 from conformance.exit_codes import BackendError, ExitCode, UsageError
 from conformance.tolerance import loss_scale
@@ -112,7 +112,7 @@ def modes_of(backend: Backend, requested: Sequence[str]) -> tuple[str, ...]:
     chosen = tuple(
         mode
         for mode in backend.modes
-        if "all" in requested or mode in requested or ("compiled" in requested and mode != "eager")
+        if "all" in requested or mode in requested or ("compiled" in requested and mode in COMPILED)
     )
     if not chosen:
         raise BackendError(

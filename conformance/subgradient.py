@@ -66,8 +66,8 @@ def subgradient_margin(case: Case, derived: Bounds, gradient: Array) -> float:
 
     With y_i = g_i P / w_i there must be, per scope, one alpha with s_i = y_i + alpha phat_i / w_i, every s_i the known
     sign or anything in [-1, 1] at a tie, and <g, p> = 0, which makes alpha the coupling of those same signs. Where eps
-    bounds the norm, and for the legacy loss, alpha is 0. Elements of amplitude 0 in another domain have a gradient of 0 and
-    say nothing about their sign.
+    bounds the norm, and for the legacy loss, alpha is 0. Elements of amplitude 0 in another domain have a gradient of 0
+    and say nothing about their sign.
     """
     question, truth = case.question, case.truth
     parameters = question.parameters

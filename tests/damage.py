@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ NAMES = tuple(sorted(small_files()))
 ARCHIVES = tuple(name for name in NAMES if name.endswith(".npz"))
 WORDS = (
     "", "nan", "inf", "-0x1.0p+0", "0x1p99999", "0x1p-99999", "sample", "view", "field", "none", "target", "clamp",
-    "patch", "\x00", "../x", "\ud800", "\x1b[2J", "\u202e", "<f8", "|O", "x" * 300, *IDS, *(f"{name}.npz" for name in IDS), "0" * 64,
+    "patch", "\x00", "../x", "\ud800", "\x1b[2J", "\u202e", "<f8", "|O", "x" * 300, "0" * 64, *IDS, *NAMES,
 )  # fmt: skip
 SETTINGS = ("source", "value", "nphotons", "dtype", "shape", "reason", "x")
 DTYPES = ("'<f4'", "'<f8'", "'|O'", "'>f8'", "'|S9'", "[('a', '<f8')]", "'<c16'", "'<U9'", "0")
@@ -116,6 +117,7 @@ def _damaged(draw: st.DrawFn, content: bytes) -> bytes:
     return bytes(changed[:cut]) + draw(st.one_of(st.just(b""), st.binary(max_size=4), st.just(content)))
 
 
+@cache
 def _all(content: bytes, magic: bytes) -> list[int]:
     return [i for i in range(len(content)) if content.startswith(magic, i)]
 

@@ -1,247 +1,145 @@
-"""The two MAEs and their gradients by hand, in several algebras, every operation on a `Machine`, all orders at once.
+"""The two MAEs and their gradients by hand, in several algebras, every operation on a `Machine`, all orders at once."""
 
-Elements are flat: arrays are (K, N), K orders or 1, with N = B C H W; sums over scopes are spread back to elements.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from hand_parts import Amplitude, Reduction, Result, Setting, flat, settled
 from numpy.typing import NDArray
 
-from conformance.case import Case, Question
 from conformance.tolerance.scopes import Scopes
-from tests.orders import ORDERS, Order, Sums
-from tests.rounded import Machine
 
 Array = NDArray[Any]
-FORMS = ("closed", "uniform", "quotient", "recomputed", "squared", "product")
-"""How the coupling is made: from phat, weights first or last; by reverse mode of a / D, whose adjoint of D holds
-phat / D, (a / D) / D or a / D^2; or by reverse mode of a (1 / D)."""
+L2_FORMS = ("closed", "uniform", "quotient", "recomputed", "squared", "product")
+"""How the coupling is made: from phat, weights first, or last where they are the same all over; by reverse mode of
+a / D, whose adjoint of D holds phat / D, (a / D) / D or a / D^2; by reverse mode of a (1 / D)."""
+MAE_FORMS = ("closed", "uniform")
+"""s p - s t, or s (p - t)."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """Value (K, *value_shape) and gradient (K, B, C, H, W), with a last axis of two components for a field."""
-
-    value: Array
-    gradient: Array
-    sign: Array | None = None
-
-
-def rows_of(label: Array) -> Array:
-    """Return (number of labels, largest number of members) positions; the number of elements where there is no more."""
-    flat = label.reshape(-1)
-    members = [np.flatnonzero(flat == each) for each in np.unique(flat)]
-    longest = max(each.size for each in members)
-    return np.stack([np.pad(each, (0, longest - each.size), constant_values=flat.size) for each in members])
-
-
-def flat(array: Array) -> Array:
-    """Return (1, N)."""
-    return array.reshape(1, -1)
-
-
-class Reduction:
-    """The weighted sum that a question's reduction takes, and the weight of an element in it."""
-
-    def __init__(self, question: Question, machine: Machine, orders: Sequence[Order] = ORDERS, lose: bool = False) -> None:
-        shape = question.prediction.shape
-        sample = np.broadcast_to(np.arange(shape[0])[:, None, None, None], shape)
-        self.question, self.machine = question, machine
-        self.kind = question.parameters.reduction
-        per_sample = self.kind in ("sample", "sample_sum")
-        self.sums = Sums(machine, rows_of(sample if per_sample else np.zeros(shape, int)), sample.size, orders, lose)
-        valid = np.sum(question.valid, axis=(1, 2, 3))
-        self.count = {
-            "mean": np.full(shape[0], np.sum(valid)),
-            "sample": valid,
-            "sample_sum": np.full(shape[0], shape[0]),
-        }.get(self.kind, np.ones(shape[0], int))
-        self.count = np.maximum(self.count, 1)
-        self.valid = flat(question.valid)
-
-    def weight(self) -> Array:
-        """Return w, (1, N)."""
-        shape = self.question.prediction.shape
-        per_sample = self.machine.div(self.machine.enter(1.0), self.machine.enter(self.count))
-        return flat(np.broadcast_to(per_sample[:, None, None, None], shape))
-
-    def value(self, elements: Array, weights_first: bool) -> Array:
-        """Reduce elements (K, N), multiplying each by its weight or dividing their sum by the number."""
-        machine, shape = self.machine, self.question.prediction.shape
-        elements = np.where(self.valid, elements, np.zeros((), machine.dtype))
-        if self.kind == "none":
-            return elements.reshape(-1, *shape)
-        if weights_first and self.kind != "sum":
-            total = self.sums.dot(elements, self.weight())
-        else:
-            total = self.sums.total(elements)
-            if self.kind == "sample":
-                total = machine.div(total, machine.enter(self.count))
-            elif self.kind == "mean":
-                total = machine.div(total, machine.enter(self.count[:1]))
-        if self.kind == "sample":
-            return total
-        if self.kind == "sample_sum":
-            whole = total[:, 0]
-            for b in range(1, shape[0]):
-                whole = machine.add(whole, total[:, b])
-            return whole if weights_first else machine.div(whole, machine.enter(self.count[0]))
-        return total[:, 0]
-
-
-class Amplitude:
-    """What a codepath makes of an input, and the way of a gradient back to it."""
-
-    def __init__(self, given: Array, question: Question, machine: Machine, form: str, side: Array | int) -> None:
-        self.machine, self.form, self.domain = machine, form, question.parameters.domain
-        kept = flat(np.where(question.valid, given, 0))
-        self.parts = [machine.enter(part) for part in ((kept.real, kept.imag) if self.domain == "field" else (kept,))]
-        if self.domain == "amplitude":
-            self.made = self.parts[0]
-        elif self.domain == "intensity":
-            self.made = machine.sqrt(self.parts[0], side)
-        elif form in ("closed", "product"):
-            self.made = machine.hypot(*self.parts, side)
-        else:
-            real, imaginary = self.parts
-            self.made = machine.sqrt(machine.muladd(real, real, machine.mul(imaginary, imaginary)), side)
-
-    def back(self, gradient: Array) -> Array:
-        """Return the gradient with respect to the input, (K, N) or (K, N, 2); 0 at amplitude 0, as declared."""
-        machine, made = self.machine, self.made
-        if self.domain == "amplitude":
-            return gradient
-        dark, safe = made == 0, np.where(made == 0, np.ones((), machine.dtype), made)
-        side = np.sign(gradient)
-        if self.domain == "intensity":
-            if self.form in ("closed", "squared"):
-                slope = machine.div(gradient, machine.add(safe, safe), side)
-            else:
-                slope = machine.mul(machine.mul(machine.enter(0.5), gradient), machine.div(machine.enter(1.0), safe))
-            return np.where(dark, 0, slope)
-        if self.form in ("closed", "squared"):
-            slopes = [machine.mul(gradient, machine.div(part, safe)) for part in self.parts]
-        elif self.form == "uniform":
-            slopes = [machine.div(machine.mul(gradient, part), safe) for part in self.parts]
-        else:
-            slopes = [machine.mul(part, machine.div(gradient, safe)) for part in self.parts]
-        return np.stack([np.where(dark, 0, slope) for slope in slopes], axis=-1)
-
-
-def _side(case: Case) -> Array:
+def _side(setting: Setting) -> Array:
     """Return the direction that takes the own array away from the other; 0 at exact ties, where both round alike."""
-    sign = np.zeros(case.question.prediction.shape) if case.truth.sign is None else case.truth.sign
-    return flat(-sign if case.question.parameters.wrt == "target" else sign).astype(int)
+    truth, question = setting.case.truth, setting.question
+    assert truth.sign is not None
+    return flat(-truth.sign if question.parameters.wrt == "target" else truth.sign).astype(int)
 
 
-def _ordered(question: Question) -> tuple[Array, Array]:
-    pair = (question.prediction, question.target)
-    return pair[::-1] if question.parameters.wrt == "target" else pair
+def _pair(setting: Setting, side: Array) -> tuple[Amplitude, Amplitude]:
+    """Return the amplitudes: the own one, which the gradient is taken of, and the other."""
+    question = setting.question
+    given = (question.prediction, question.target)
+    own, other = given[::-1] if question.parameters.wrt == "target" else given
+    return Amplitude(own, setting, side), Amplitude(other, setting, -side)
 
 
-def _sign(left: Array, right: Array) -> Array:
+def sign_of(left: Array, right: Array) -> Array:
     """Compare the rounded operands; NaN beside a NaN, so that an overflow of either is not silently a sign of 0."""
     sign = (left > right).astype(left.dtype) - (left < right).astype(left.dtype)
     return np.where(np.isnan(left) | np.isnan(right), np.nan, sign).astype(left.dtype)
 
 
-def _result(question: Question, value: Array, gradient: Array, sign: Array | None = None) -> Result:
-    shape = question.prediction.shape
-    orders = value.shape[0]
-    valid = flat(question.valid)
-    gradient = np.where(valid if gradient.ndim == 2 else valid[..., None], gradient, 0)
-    gradient = np.broadcast_to(gradient, (max(orders, gradient.shape[0]), *gradient.shape[1:]))
-    return Result(value, gradient.reshape(gradient.shape[0], *shape, *gradient.shape[2:]), None if sign is None else np.nan_to_num(np.broadcast_to(sign, (gradient.shape[0], sign.shape[1]))[0].reshape(shape) * (-1 if question.parameters.wrt == "target" else 1)).astype(np.int8))
+class L2:
+    """Loss 1 of one setting. Where a machine leans `apart`, it leans away from the other array at every element.
 
+    What is the same in both arrays, up to a power of two, is rounded alike: norms where all is tied, equal numbers.
+    """
 
-def l2_mae(case: Case, machine: Machine, form: str, orders: Sequence[Order] = ORDERS, lose: bool = False) -> Result:
-    """Loss 1. Where a machine leans `apart`, it leans away from the other array at every element."""
-    question, one = case.question, machine.enter(1.0)
-    options = question.parameters
-    side = _side(case)
-    own, other = (Amplitude(x, question, machine, form, y) for x, y in zip(_ordered(question), (side, -side)))
-    scopes = Scopes(question)
-    member = np.broadcast_to(scopes.label[:, :, None, None], question.prediction.shape).reshape(-1)
-    member = np.unique(member, return_inverse=True)[1].reshape(-1)
-    sums = Sums(machine, rows_of(member), member.size, orders, lose)
-    eps = machine.enter(options.eps)
-    apart = np.any(np.append(side, 0)[sums.rows] != 0, axis=1).astype(int)  # where all is tied, both norms round alike
-
-    def normaliser(amplitude: Array, lean: Array) -> tuple[Array, Array, Array]:
-        energy = sums.dot(amplitude, amplitude)
-        norm = machine.sqrt(energy, lean)
-        held = np.where(np.isfinite(norm), np.maximum(norm, eps), np.nan).astype(machine.dtype)
-        return held[:, member], (norm <= eps)[:, member], norm[:, member]
-
-    own_norm, dark, raw_norm = normaliser(own.made, -apart)
-    other_norm, _, _ = normaliser(other.made, apart)
-    reciprocal = form == "product"
-    if reciprocal:
-        unlike = (own_norm != other_norm).astype(int)
-        own_inverse, other_inverse = machine.div(one, own_norm, unlike), machine.div(one, other_norm, -unlike)
-        phat, that = machine.mul(own.made, own_inverse), machine.mul(other.made, other_inverse)
-        difference = machine.muladd(own.made, own_inverse, -that)
-    else:
-        phat, that = machine.div(own.made, own_norm, side), machine.div(other.made, other_norm, -side)
-        difference = machine.sub(phat, that)
-    sign = _sign(phat, that)
-    elements = np.abs(difference)
-    reduction = Reduction(question, machine, orders, lose)
-    weight = reduction.weight()
-    if options.gain == "unit_rms":
-        gain = machine.sqrt(machine.enter(flat(np.broadcast_to(scopes.size, question.prediction.shape))))
-        elements, weight = machine.mul(elements, gain), machine.mul(weight, gain)
-    value = reduction.value(elements, weights_first=form in ("uniform", "product"))
-
-    zero = np.zeros((), machine.dtype)
-    valid = flat(question.valid)
-    sign = np.where(valid, sign, zero)
-    up = machine.mul(weight, sign)
-    if form == "uniform":  # one weight per scope, applied last
-        coupling = np.where(dark, zero, sums.dot(sign, phat)[:, member])
-        gradient = machine.mul(weight, machine.div(machine.muladd(-phat, coupling, sign), own_norm, sign))
-    elif form == "closed":
-        coupling = np.where(dark, zero, sums.dot(up, phat)[:, member])
-        gradient = machine.div(machine.muladd(-phat, coupling, up), own_norm, sign)
-    else:
-        direct = machine.mul(up, own_inverse) if reciprocal else machine.div(up, own_norm, sign)
-        if reciprocal:
-            of_norm = machine.mul(machine.mul(sums.dot(up, own.made)[:, member], own_inverse), own_inverse)
-        elif form == "quotient":
-            of_norm = sums.total(machine.div(machine.mul(up, phat), own_norm, side))[:, member]
-        elif form == "recomputed":
-            of_norm = sums.dot(up, machine.div(machine.div(own.made, own_norm, side), own_norm, side))[:, member]
+    def __init__(self, setting: Setting, contracted_signs: bool = False) -> None:
+        self.setting, self.machine, self.form = setting, setting.machine, setting.form
+        machine, scopes, shape = self.machine, Scopes(setting.question), setting.question.prediction.shape
+        self.side = _side(setting)
+        self.own, self.other = _pair(setting, self.side)
+        label = np.broadcast_to(scopes.label[:, :, None, None], shape)
+        self.row = np.unique(label, return_inverse=True)[1].reshape(-1)
+        self.sums, self.eps = setting.sums(self.row), machine.enter(setting.question.parameters.eps)
+        apart = settled(self.row, self.side).astype(int)
+        self.norm, self.divisor = self._normaliser(self.own.made, -apart)
+        _, other_divisor = self._normaliser(self.other.made, apart)
+        self.dark = self.norm <= self.eps
+        self.reduction = Reduction(setting)
+        self.gain = machine.sqrt(machine.enter(flat(np.broadcast_to(scopes.size, shape))))
+        if self.form == "product":
+            unlike = (self.divisor != other_divisor) * apart[self.row]
+            self.inverse = machine.div(machine.enter(1.0), self.divisor, unlike)
+            that = machine.mul(self.other.made, machine.div(machine.enter(1.0), other_divisor, -unlike))
+            self.phat = machine.mul(self.own.made, self.inverse)
+            self.difference = machine.muladd(self.own.made, self.inverse, -that)
         else:
-            square = machine.mul(own_norm, own_norm)
-            of_norm = sums.total(machine.div(machine.mul(up, own.made), square, side))[:, member]
-        safe = np.where(raw_norm == 0, one, raw_norm)
-        of_energy = machine.div(-of_norm, machine.add(safe, safe), side)
-        coupled = machine.mul(machine.add(own.made, own.made), of_energy)
-        if form == "recomputed":  # a * a has two equal adjoints
-            coupled = machine.muladd(own.made, of_energy, machine.mul(own.made, of_energy))
-        gradient = machine.add(direct, np.where(dark, zero, coupled))
-    return _result(question, value, own.back(gradient), sign)
+            self.phat = machine.div(self.own.made, self.divisor, self.side)
+            that = machine.div(self.other.made, other_divisor, -self.side)
+            self.difference = machine.sub(self.phat, that)
+        sign = np.sign(self.difference) if contracted_signs else sign_of(self.phat, that)
+        self.sign = np.where(flat(setting.question.valid), sign, 0).astype(machine.dtype)
+
+    def _normaliser(self, amplitude: Array, lean: Array) -> tuple[Array, Array]:
+        """Return norm and max(norm, eps) of the scope of each element; an overflow is a NaN, as the contract wants."""
+        norm = self.machine.sqrt(self.sums.dot(amplitude, amplitude), lean)
+        divisor = np.where(np.isfinite(norm), np.maximum(norm, self.eps), np.nan).astype(self.machine.dtype)
+        return norm[:, self.row], divisor[:, self.row]
+
+    def _gained(self, numbers: Array) -> Array:
+        unit_rms = self.setting.question.parameters.gain == "unit_rms"
+        return self.machine.mul(numbers, self.gain) if unit_rms else numbers
+
+    def value(self) -> Array:
+        return self.reduction.value(self._gained(np.abs(self.difference)), self.form in ("uniform", "product"))
+
+    def gradient(self) -> Array:
+        machine, weight = self.machine, self._gained(self.reduction.weight())
+        up = machine.mul(weight, self.sign)
+        if self.form == "uniform":
+            coupling = self._coupled(self.sums.dot(self.sign, self.phat))
+            net = machine.muladd(-self.phat, coupling, self.sign)
+            return machine.mul(weight, machine.div(net, self.divisor, self.sign))
+        if self.form == "closed":
+            coupling = self._coupled(self.sums.dot(up, self.phat))
+            return machine.div(machine.muladd(-self.phat, coupling, up), self.divisor, self.sign)
+        return self._reverse_mode(up)
+
+    def _coupled(self, totals: Array) -> Array:
+        """Spread totals over their scopes; nothing is coupled where eps bounds the norm."""
+        return np.where(self.dark, np.zeros((), self.machine.dtype), totals[:, self.row])
+
+    def _reverse_mode(self, up: Array) -> Array:
+        machine, own, divisor, side = self.machine, self.own.made, self.divisor, self.side
+        direct = machine.mul(up, self.inverse) if self.form == "product" else machine.div(up, divisor, self.sign)
+        if self.form == "product":
+            total = self.sums.dot(up, own)
+        elif self.form == "quotient":
+            total = self.sums.total(machine.div(machine.mul(up, self.phat), divisor, side))
+        elif self.form == "recomputed":
+            total = self.sums.dot(up, machine.div(machine.div(own, divisor, side), divisor, side))
+        else:
+            total = self.sums.total(machine.div(machine.mul(up, own), machine.mul(divisor, divisor), side))
+        of_norm = self._coupled(total)
+        if self.form == "product":
+            of_norm = machine.mul(machine.mul(of_norm, self.inverse), self.inverse)
+        norm = np.where(self.norm == 0, machine.enter(1.0), self.norm)
+        of_energy = machine.div(-of_norm, machine.add(norm, norm), side)
+        if self.form == "recomputed":  # a * a has two equal adjoints
+            coupled = machine.muladd(own, of_energy, machine.mul(own, of_energy))
+        else:
+            coupled = machine.mul(machine.add(own, own), of_energy)
+        return machine.add(direct, coupled)
 
 
-def mae(case: Case, machine: Machine, form: str, orders: Sequence[Order] = ORDERS, lose: bool = False) -> Result:
-    """The legacy MAE: s p - s t or s (p - t), signs from the operands of the subtraction."""
-    question = case.question
-    side = _side(case)
-    own, other = (Amplitude(x, question, machine, form, y) for x, y in zip(_ordered(question), (side, -side)))
+def l2_mae(setting: Setting, contracted_signs: bool = False) -> Result:
+    """Loss 1 and its gradient; signs from the two rounded operands, or from a difference that was contracted."""
+    loss = L2(setting, contracted_signs)
+    return setting.result(loss.value(), loss.own.back(loss.gradient()))
+
+
+def mae(setting: Setting) -> Result:
+    """The legacy MAE and its gradient, signs from the operands of the subtraction."""
+    machine, question = setting.machine, setting.question
+    own, other = _pair(setting, _side(setting))
     scale = machine.enter(question.parameters.scale.value if question.parameters.scale else 1.0)
-    left, right = own.made, other.made
-    if form in ("closed", "quotient"):
-        left, right = machine.mul(scale, left), machine.mul(scale, right)
-        difference = machine.sub(left, right)
-        if machine.fused:
-            difference = machine.muladd(scale, own.made, -right)
+    if setting.form == "closed":
+        left, right = machine.mul(scale, own.made), machine.mul(scale, other.made)
+        difference = machine.muladd(scale, own.made, -right)
     else:
+        left, right = own.made, other.made
         difference = machine.mul(scale, machine.sub(left, right))
-    sign = _sign(left, right)
-    reduction = Reduction(question, machine, orders, lose)
-    value = reduction.value(np.abs(difference), weights_first=form in ("uniform", "product"))
-    gradient = machine.mul(scale, machine.mul(reduction.weight(), sign))
-    return _result(question, value, own.back(gradient), sign)
+    reduction = Reduction(setting)
+    value = reduction.value(np.abs(difference), weights_first=setting.form == "uniform")
+    gradient = machine.mul(scale, machine.mul(reduction.weight(), sign_of(left, right)))
+    return setting.result(value, own.back(gradient))

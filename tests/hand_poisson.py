@@ -1,19 +1,15 @@
 """The Poisson NLL and its gradient by hand: as the formula stands, with logs apart, and in amplitude form."""
 
-from collections.abc import Sequence
 from math import log, pi
 from typing import Any
 
 import numpy as np
+from hand_parts import Reduction, Result, Setting, flat
 from numpy.typing import NDArray
-
-from conformance.case import Case
-from tests.hand_amplitude import Reduction, Result, _result, flat
-from tests.orders import ORDERS, Order, Sums
-from tests.rounded import Machine
+from orders import Sums
 
 Array = NDArray[Any]
-FORMS = ("naive", "ratio", "apart", "deviance")
+NLL_FORMS = ("naive", "ratio", "apart", "deviance")
 """lambda - k log lambda with autodiff, as up - up k / lambda or up (1 - k / lambda); with log s^2 + log p^2; and the
 deviance in amplitude form. The last has the closed-form gradient. With a guard `deviance` is the plain formula with the
 closed-form gradient."""
@@ -22,12 +18,10 @@ closed-form gradient."""
 class Poisson:
     """One question on one machine."""
 
-    def __init__(self, case: Case, machine: Machine, form: str, orders: Sequence[Order] = ORDERS, lose: bool = False) -> None:
-        question = case.question
-        self.case, self.question, self.options, self.machine, self.form = (
-            case, question, question.parameters, machine, form,
-        )  # fmt: skip
-        self.orders, self.lose = orders, lose
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.question, self.options = setting, setting.question, setting.question.parameters
+        self.machine, self.form = machine, form = setting.machine, setting.form
+        question = self.question
         self.p, self.t = (
             machine.enter(flat(np.where(question.valid, x, 0))) for x in (question.prediction, question.target)
         )
@@ -44,7 +38,7 @@ class Poisson:
         self.floor = machine.enter(self.options.rate_floor or 0.0)
 
     def _whole(self) -> Sums:
-        return Sums(self.machine, np.arange(self.p.shape[1])[None, :], self.p.shape[1], self.orders, self.lose)
+        return self.setting.sums(np.zeros(self.p.shape, int))
 
     def _scale(self) -> Array:
         """Return s, (K, 1)."""
@@ -180,16 +174,15 @@ class Poisson:
         return machine.add(machine.div(self._whole().total(self.t), count), machine.enter(1e-8))
 
 
-def poisson_nll(case: Case, machine: Machine, form: str, orders: Sequence[Order] = ORDERS, lose: bool = False) -> Result:
-    """Loss 2. The normaliser divides the whole, or in the form `ratio` every element."""
-    problem = Poisson(case, machine, form, orders, lose)
-    reduction = Reduction(case.question, machine, orders, lose)
+def poisson_nll(setting: Setting) -> Result:
+    """Loss 2 and its gradient. The normaliser divides the whole, or in the form `ratio` every element."""
+    machine, problem, reduction = setting.machine, Poisson(setting), Reduction(setting)
     elements, up, normaliser = problem.elements(), reduction.weight(), problem.normaliser()
     if normaliser is not None:
         up = machine.div(up, normaliser)
-        if form == "ratio":
+        if setting.form == "ratio":
             elements = machine.div(elements, normaliser)
-    value = reduction.value(elements, weights_first=form in ("ratio", "deviance"))
-    if normaliser is not None and form != "ratio":
+    value = reduction.value(elements, weights_first=setting.form in ("ratio", "deviance"))
+    if normaliser is not None and setting.form != "ratio":
         value = machine.div(value, normaliser.reshape(-1, *[1] * (value.ndim - 1)))
-    return _result(case.question, value, problem.gradient(up))
+    return setting.result(value, problem.gradient(up))

@@ -1,4 +1,4 @@
-"""Replaces a folder in one child process per line of the code that does it, each killed at that line; prints what is left.
+"""Replaces a folder in one child process per line of the code that does it, each killed there; prints what is left.
 
 Run as `killed_at_each_line.py ROOT swap|no-swap`. ROOT/old and ROOT/new hold two sets, ROOT/place/golden is replaced.
 Forking is cheap and safe here, where nothing but the storage is imported and no thread runs.

@@ -47,7 +47,7 @@ def warps_then_atomics(lanes: Array, add: Add) -> Array:
 def _pairs_by_chance(seed: int, lanes: int) -> tuple[tuple[Array, int], ...]:
     generator, levels = np.random.default_rng(seed), []
     while lanes > 1:
-        pairs = int(generator.integers(1, lanes // 2 + 1))
+        pairs = int(generator.integers(max(1, lanes // 4), lanes // 2 + 1))
         levels.append((generator.permutation(lanes), pairs))
         lanes -= pairs
     return tuple(levels)
@@ -111,6 +111,15 @@ ORDERS = (
 )
 
 
+@lru_cache(maxsize=4096)
+def _dealt_once(order: Order, rows: bytes, shape: tuple[int, int], size: int) -> Array:
+    return order.deal(np.frombuffer(rows, np.intp).reshape(shape), size)
+
+
+def _dealt(order: Order, rows: Array, size: int) -> Array:
+    return _dealt_once(order, rows.astype(np.intp).tobytes(), rows.shape, size)
+
+
 class Adder(Protocol):
     """The part of a machine that sums need."""
 
@@ -136,7 +145,7 @@ class Sums:
     def __init__(self, machine: Adder, rows: Array, size: int, orders: Sequence[Order], lose: bool = False) -> None:
         self.machine, self.rows, self.size, self.orders, self.lose = machine, rows, size, orders, lose
         self.chains = [k for k, order in enumerate(orders) if order.lanes == 1]
-        self.dealt = {k: order.deal(rows, size) for k, order in enumerate(orders) if order.lanes != 1}
+        self.dealt = {k: _dealt(order, rows, size) for k, order in enumerate(orders) if order.lanes != 1}
 
     def total(self, terms: Array) -> Array:
         """Sum the terms of each row."""
@@ -198,5 +207,5 @@ class Sums:
             for row in self.rows:
                 lit = [i for i in row if i < self.size and terms[k, i] > 0]
                 if lit:
-                    kept[k, sorted(lit, key=lambda i: terms[k, i])[len(lit) // 2]] = 0  # noqa: B023
+                    kept[k, sorted(lit, key=lambda i: terms[k, i])[len(lit) // 2]] = 0
         return kept

@@ -25,9 +25,10 @@ _lgamma = np.vectorize(lgamma, otypes=[float])
 class Machine:
     """One way to round.
 
-    `fused`: a product and its sum round once. In float32 the product is exact in binary64, which holds 48 bits, and the
-    sum is rounded to 53 bits and then to 24: that is no fused operation to the last bit, but off from the exact result by
-    at most (1 + 2**-28) u, which no bound here can tell from u. There is no such emulation of float64.
+    `fused`: a product and its sum round once. In float32 the product is exact in binary64, for 48 bits are at most 53,
+    and the sum is rounded to 53 bits and then to 24. That is no fused operation to the last bit: where the 53 bits lie
+    halfway between two float32 the second rounding may go the wrong way. But it is off from the exact result by at most
+    (1 + 2**-28) u, which no bound here can tell from u. There is no such emulation of float64.
 
     `flush`: subnormal inputs and results are 0. `reciprocal`: x / y is x (1 / y). `lean`: roots, divisions, moduli and
     logarithms are the farthest number that the hypotheses allow, `up` or `down` in magnitude, `apart` or `together`

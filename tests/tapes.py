@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 MODES = ("eager", "function", "xla")
+ENDS = ("eager", "xla")  # what lies between is graphs without a compiler
 
 
 def compiled(step: Callable[..., Any], mode: str, signature: Any = None) -> Callable[..., Any]:

@@ -118,14 +118,16 @@ REFUSED = {
     "np.savez": _saved(np.savez),
     "np.savez_compressed": _saved(np.savez_compressed),
     **{f"member {name!r}": _zip({name: npy_bytes(ARRAYS["value"])}) for name in (
-        "../value.npy", "/value.npy", "a/value.npy", "value", "value.npz", "VALUE.npy", "..npy", "\u00e9.npy", "a" * 99 + ".npy",
+        "../value.npy", "/value.npy", "a/value.npy", "value", "value.npz", "VALUE.npy", "..npy", "\u00e9.npy",
+        "a" * 99 + ".npy",
     )},
     "objects": _zip({"value.npy": _npy(_header("'|O'"), b"\x80\4N.")}),
     **{f"dtype {dtype}": _zip({"value.npy": _npy(_header(dtype), b"\0" * 16)}) for dtype in (
         "'>f4'", "'<f2'", "'<U2'", "'|S4'", "'<M8[s]'", "'|V4'", "[('a', '<f4')]", "'<f4', 'x': 1", "__import__('os')",
     )},
     **{f"shape {shape}": _zip({"value.npy": _npy(_header("'<f4'", shape), b"\0" * 8)}) for shape in (
-        "(3,)", "(1,)", "(-2,)", "(2)", "(2.0,)", "[2]", "(0,)", "(2, 0)", "(0, 9999999, 9999999)", "(02,)", "(2, )", "(1,2)",
+        "(3,)", "(1,)", "(-2,)", "(2)", "(2.0,)", "[2]", "(0,)", "(2, 0)", "(0, 9999999, 9999999)", "(02,)", "(2, )",
+        "(1,2)",
         "(" + "1, " * 70 + "2)", "(" + "9" * 5000 + ",)", "(True, 2)", "(2 ,)",
     )},
     "Fortran order": _zip({"value.npy": _npy(_header(order="True"), b"\0" * 8)}),
@@ -170,7 +172,7 @@ def test_everything_else_is_refused_without_believing_a_size(content: bytes) -> 
 
 
 def test_no_other_byte_of_an_archive_goes_unseen() -> None:
-    """Each byte changed in turn, its checksum mended where it lies in an array: only those are another right archive."""
+    """Each byte changed in turn, its checksum mended where it lies in an array: only those make a right archive."""
     small = npz_bytes({"value": np.array(1.5, "<f8")})
     data = slice(small.index(b"\x93NUMPY"), small.index(b"PK\1\2"))
     numbers = range(data.stop - 8, data.stop)

@@ -189,7 +189,8 @@ def test_show_lets_no_manifest_steer_a_terminal(folder: Path, capsys: pytest.Cap
 def test_show_and_diff_need_no_exact_arithmetic(folder: Path) -> None:
     program = (
         "import sys; sys.modules['flint'] = None\n"
-        f"from fixtures.__main__ import main; raise SystemExit(main(['show', 'l2-typical', '--folder', {str(folder)!r}]))"
+        "from fixtures.__main__ import main\n"
+        f"raise SystemExit(main(['show', 'l2-typical', '--folder', {str(folder)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The golden folder survives a kill at any line, a full disk and a second run: whole, old or new, and nothing beside it."""
+"""The golden folder survives a kill at any line, a full disk and a second run: whole, old or new, nothing beside it."""
 
 import errno
 import fcntl
@@ -24,6 +24,7 @@ TESTS = Path(__file__).resolve().parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
 OLD = {"manifest.json": b"old" * 50, "one.npz": b"1" * 1000, "gone.npz": b"g"}
 NEW = {"manifest.json": b"new" * 60, "one.npz": b"2" * 1000, "two.npz": b"n"}
+
 
 def _contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}

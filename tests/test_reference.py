@@ -38,7 +38,9 @@ NLL: dict[str, Loss] = {
     ),
 }
 LOSSES = {**MAE, **NLL}
+COMPILED = ("l2-patch", "l2-unit-rms", "l2-intensity", "mae", "nll-lgamma", "nll-clamp", "nll-log-add", "nll-batch")
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+every_code = pytest.mark.parametrize("loss", [LOSSES[name] for name in COMPILED], ids=COMPILED)  # where compiling costs
 
 
 @pytest.fixture(autouse=True)
@@ -384,7 +386,7 @@ def test_lgamma_at_high_counts_does_not_cancel() -> None:
 # --- every loss ----------------------------------------------------------------------------------------------------
 
 
-@every_loss
+@every_code
 def test_the_modes_agree(loss: Loss) -> None:
     p, t = data(12)
     mask = np.arange(24).reshape(1, 1, 4, 6) % 5 != 0
@@ -417,7 +419,7 @@ def test_a_loss_scale_saves_a_half_gradient_and_leaves_the_value() -> None:
     np.testing.assert_array_equal(compiled(p, t, loss_scale=2.0**-3).gradient, truth / 8)
 
 
-@every_loss
+@every_code
 def test_a_nan_or_inf_in_a_valid_pixel_never_gives_a_finite_loss(loss: Loss) -> None:
     mask = np.ones((1, 1, 4, 6), bool)
     mask[..., 1, 1] = False
@@ -429,7 +431,7 @@ def test_a_nan_or_inf_in_a_valid_pixel_never_gives_a_finite_loss(loss: Loss) -> 
             assert not np.isfinite(compiled(*pair, mask=mask).value)
 
 
-@every_loss
+@every_code
 def test_vmap_over_questions_gives_each_its_own_answer(loss: Loss) -> None:
     pairs = [data(seed) for seed in range(3)]
     p, t = (jnp.asarray(np.stack(side), jnp.float32) for side in zip(*pairs))
@@ -449,7 +451,7 @@ def test_vmap_and_jit_over_traced_view_ids() -> None:
     assert view[0] not in (view[1], view[2])
 
 
-@every_loss
+@every_code
 def test_the_gradient_of_the_gradient(loss: Loss) -> None:
     """A Hessian-vector product by reverse over reverse and forward over reverse, against a central difference."""
     p, t = data(16)
@@ -522,8 +524,10 @@ COMPLEX = ONE.astype("c8")
         (ONE, ONE, np.ones((1, 1, 3, 2)), ValueError, r"that of the target \(1, 1, 2, 2\) or 1"),
         (ONE, ONE, np.ones((2, 1, 2, 2)), ValueError, "mask: got shape"),
     ],
-    ids=["rank", "empty", "broadcast", "integer", "bool", "complex", "mixed", "half", "list"]
-    + ["mask-list", "mask-complex", "mask-rank", "mask-h", "mask-b"],
+    ids=[
+        *("rank", "empty", "broadcast", "integer", "bool", "complex", "mixed", "half", "list"),
+        *("mask-list", "mask-complex", "mask-rank", "mask-h", "mask-b"),
+    ],
 )
 def test_wrong_input_is_refused(loss: Loss, p: Any, t: Any, mask: Any, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):

@@ -5,7 +5,7 @@ from importlib import import_module
 from conformance.backends.answer import Answer, Backend, Codepath, scale_argument
 from conformance.exit_codes import BackendError, UsageError
 
-__all__ = ["BACKENDS", "MODES", "Answer", "Backend", "Codepath", "load_backend", "scale_argument"]
+__all__ = ["BACKENDS", "COMPILED", "MODES", "Answer", "Backend", "Codepath", "load_backend", "scale_argument"]
 
 MODES = (
     "eager",
@@ -22,6 +22,8 @@ MODES = (
     "xla",
 )
 """All modes of all backends."""
+COMPILED = ("jit", "compile", "function", "xla")
+"""What `compiled` stands for."""
 
 BACKENDS = {
     "jax": ("conformance.backends.jax_backend", "JaxBackend", "jax and jaxlib"),

@@ -9,11 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-LOG_2_PI = 1.8378770664093453
-NEAR = 0.25  # below it the series serves: each of its terms is 1/16 of the one before, or less
-TERMS = {torch.float32: 8, torch.float64: 13}
-MANY = 32.0  # counts from which on four terms of lgamma's asymptotic series are exact to float64
-FAR_APART = 2.0**100  # quotients below it cannot overflow
+# Numbers stand in the functions: a compiler with dynamic shapes takes global ones for inputs that may change.
 
 
 def _times_log(factor: Tensor, log: Tensor) -> Tensor:
@@ -35,7 +31,7 @@ def _log_ratio(p: Tensor, t: Tensor) -> Tensor:
     p, t = torch.where(dark, 1.0, p.abs()), torch.where(dark, 1.0, t.abs())
     up = t > p
     high, low = torch.where(up, t, p), torch.where(up, p, t)
-    apart = high > low * FAR_APART
+    apart = high > low * 2.0**100  # their quotient might overflow
     divisor = torch.where(apart, high, low)
     close = ((high - divisor) / divisor).log1p()
     far = torch.where(apart, high, 1.0).log() - torch.where(apart, low, 1.0).log()
@@ -44,9 +40,9 @@ def _log_ratio(p: Tensor, t: Tensor) -> Tensor:
 
 
 def _atanh_rest(v: Tensor) -> Tensor:
-    """1/3 + v^2/5 + v^4/7 + ...: what (atanh(v) - v) / v^3 is."""
+    """(atanh(v) - v) / v^3 = 1/3 + v^2/5 + v^4/7 + ..., of |v| < 1/4: each term is 1/16 of the one before, or less."""
     square = v.square()
-    terms = TERMS[v.dtype]
+    terms = 13 if v.dtype == torch.float64 else 8
     rest = torch.full_like(v, 1 / (2 * terms + 1))
     for index in range(terms - 1, 0, -1):
         rest = rest * square + 1 / (2 * index + 1)
@@ -69,19 +65,19 @@ def _deviance(p: Tensor, t: Tensor, s: Tensor, floor: Tensor | None) -> Tensor:
         v = (excess + floor) / (rate + k)
         near = (excess + floor) * v - 2 * k * v * v.square() * _atanh_rest(v) - floor
         log = _log_ratio(rate.sqrt(), s * t)
-    return torch.where(v.abs() < NEAR, near, excess + 2 * _times_log(k, log))
+    return torch.where(v.abs() < 0.25, near, excess + 2 * _times_log(k, log))
 
 
 def _beyond_deviance(k: Tensor, constant: str) -> Tensor:
     """What the loss with `constant` has more than the deviance, a function of the counts alone."""
     few = k - torch.xlogy(k, k)
-    half_log = 0.5 * (LOG_2_PI + k.log())
+    half_log = 0.5 * (1.8378770664093453 + k.log())  # log(2 pi k) / 2
     if constant == "stirling":
         return torch.where(k > 1, half_log, few)
     inverse = 1 / k
     square = inverse.square()
     tail = inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680)))
-    return torch.where(k > MANY, half_log + tail, few + torch.lgamma(k + 1))
+    return torch.where(k > 32, half_log + tail, few + torch.lgamma(k + 1))  # above, the series is exact to float64
 
 
 def _value(p: Tensor, t: Tensor, s: Tensor, floor: Tensor | None, constant: str) -> Tensor:

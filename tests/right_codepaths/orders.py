@@ -74,7 +74,7 @@ def compensated(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
         rows = left + right
         back = rows - left
         lost = lost[:, :length] + lost[:, length:] + o.stop((left - (rows - back)) + (right - back))
-    return o.reshape(rows + lost, shape)
+    return o.reshape(o.where(lost == lost, rows + lost, rows), shape)  # an infinite sum has lost NaN
 
 
 def sample_by_sample(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:

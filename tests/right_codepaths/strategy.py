@@ -1,7 +1,7 @@
 """A right codepath as a record of how each of its steps is written, and the steps put together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -50,7 +50,10 @@ class Strategy:
 
     def codepath(self, framework: str, question: Question, mode: str = "eager") -> Step:
         """Return the codepath for a question: one object per loss and options, so that what is compiled is reused."""
-        return _made(self, framework, question.loss, question.parameters, mode not in CONCRETE[framework])
+        options = question.parameters
+        if options.scale is not None and options.scale.nphotons is None:
+            options = replace(options, scale=None)  # it is handed over with each call
+        return _made(self, framework, question.loss, options, mode not in CONCRETE[framework])
 
 
 @cache

@@ -1,0 +1,30 @@
+"""The contract as data: every sentence of the reference's docstrings, and what no longer passes when it is not true."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from conformance.clause import Clause
+from conformance.contract_beyond import BEYOND
+from conformance.contract_evaluation import CALL, DIFFERENTIATED, EVALUATE, EVALUATION
+from conformance.contract_l2_mae import L2_MAE
+from conformance.contract_mae import INTENSITY_SCALE, MAE
+from conformance.contract_poisson import NLL
+
+CONTRACT = {
+    "amplitude_l2_mae": L2_MAE,
+    "amplitude_mae": MAE,
+    "poisson_nll": NLL,
+    "intensity_scale": INTENSITY_SCALE,
+    "evaluate": EVALUATE,
+    "Differentiated": DIFFERENTIATED,
+    "Differentiated.__call__": CALL,
+    "Evaluation": EVALUATION,
+}
+"""By the name whose docstring is quoted."""
+CLAUSES = (*(clause for clauses in CONTRACT.values() for clause in clauses), *BEYOND)
+
+
+def named_cases(clause: Clause, case_ids: Sequence[str]) -> list[str]:
+    """Return the golden cases that a clause names, in the order of the golden set."""
+    patterns = clause.cases.split()
+    return [case_id for case_id in case_ids if any(fnmatchcase(case_id, pattern) for pattern in patterns)]

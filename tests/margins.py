@@ -1,0 +1,216 @@
+"""How much of its tolerance a right codepath uses: every strategy in every framework, mode, dtype and case.
+
+Prints one line per framework, mode and dtype, and exits with 1 if a right codepath is rejected or uses more than
+LARGEST_MARGIN of a tolerance outside declared ties.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isnan
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+
+sys.path.insert(0, str(Path(__file__).parent))  # the parallel workers import this file by its path
+
+from frameworks import FRAMEWORKS
+from right_codepaths import STRATEGIES, Strategy
+
+from conformance import verdict as verdicts_module
+from conformance.backends import load_backend
+from conformance.case import ALL_DTYPES, Case
+from conformance.check import select
+from conformance.golden import load
+from conformance.judge import judge_case, modes_of
+from conformance.tolerance import Bounds
+from conformance.verdict import Verdict
+
+LARGEST_MARGIN = 0.5
+"""A bound that right code fills by more than half would reject, or nearly, the next right code that is written."""
+ROTATED = {"torch": ("compile",), "tensorflow": ("function", "xla"), "jax": ("jit", "grad_of_jit")}
+"""Modes that compile every kind of question anew: by default each case and dtype is put to one strategy of all, another
+one in another mode and dtype. All of them, with --every, is a matter of many hours."""
+THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+"""The arrays are small, and each mode has a process of its own."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One framework in one mode, and what it is asked."""
+
+    framework: str
+    mode: str
+    dtypes: tuple[str, ...]
+    strategies: tuple[str, ...]
+    patterns: tuple[str, ...]
+    device: str
+    every: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a framework's verdicts in one mode and dtype come to; a worst one is (margin, strategy, case)."""
+
+    framework: str
+    mode: str
+    dtype: str
+    judged: int
+    skipped: int
+    value: tuple[float, str, str]
+    gradient: tuple[float, str, str]
+    tied: tuple[float, str, str]
+    rejected: tuple[str, ...]
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Nothing is rejected, something was judged, and no margin is above the largest one."""
+        return self.judged > 0 and not self.rejected and max(self.value[0], self.gradient[0]) <= LARGEST_MARGIN
+
+
+def remember_bounds() -> None:
+    """Derive the tolerances of a case once per dtype, not once per answer: that is most of the judge's time."""
+    derive, known = verdicts_module.bounds, {}
+
+    def remembered(question, *rest) -> Bounds:  # type: ignore[no-untyped-def]
+        key = (question.case_id, rest[-1])
+        if key not in known:
+            known[key] = derive(question, *rest)
+        return known[key]
+
+    verdicts_module.bounds = remembered
+
+
+def _kind(case: Case, framework: str) -> tuple[object, ...]:
+    """Cases of one kind share what is compiled for them."""
+    question = case.question
+    codepath = STRATEGIES[0].codepath(framework, question)
+    return codepath, question.prediction.shape, None if question.mask is None else question.mask.shape
+
+
+def asked(task: Task, cases: Sequence[Case], dtype: str) -> Iterable[tuple[Strategy, Case]]:
+    """Return who is asked what: everybody everything, or where compiled one strategy each, in turns."""
+    strategies = [strategy for strategy in STRATEGIES if strategy.name in task.strategies]
+    if task.every or task.mode not in ROTATED[task.framework]:
+        return [(strategy, case) for strategy in strategies for case in cases]
+    kinds = [_kind(case, task.framework) for case in cases]
+    places = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
+    turn = 3 * ALL_DTYPES.index(dtype) + 5 * ROTATED[task.framework].index(task.mode)
+    return [(strategies[(places[kind] + turn) % len(strategies)], case) for kind, case in zip(kinds, cases)]
+
+
+def _summary(task: Task, dtype: str, found: Sequence[tuple[str, Verdict]], seconds: float) -> Line:
+    judged = [(name, verdict) for name, verdict in found if verdict.status != "skip"]
+
+    def worst(margins: Iterable[tuple[float, str, str]]) -> tuple[float, str, str]:
+        return max(((margin, name, case) for margin, name, case in margins if not isnan(margin)), default=(0.0, "", ""))
+
+    return Line(
+        task.framework,
+        task.mode,
+        dtype,
+        len(judged),
+        len(found) - len(judged),
+        worst((v.value_margin, name, v.case_id) for name, v in judged),
+        worst((v.gradient_margin, name, v.case_id) for name, v in judged if not v.has_ties),
+        worst((v.gradient_margin, name, v.case_id) for name, v in judged if v.has_ties),
+        tuple(f"{name} {v.case_id}: {v.message}" for name, v in judged if v.status != "pass"),
+        seconds,
+    )
+
+
+def measure(task: Task) -> list[Line]:
+    """Judge one framework in one mode, dtype by dtype."""
+    remember_bounds()
+    backend = load_backend(task.framework)
+    backend.environment(task.device)
+    cases = select(load().cases, task.patterns)
+    lines = []
+    for dtype in task.dtypes:
+        start = perf_counter()
+        found = [
+            (
+                strategy.name,
+                judge_case(
+                    backend,
+                    strategy.codepath(task.framework, case.question, task.mode),
+                    case,
+                    dtype=dtype,
+                    mode=task.mode,
+                    device=task.device,
+                    ties="strict",
+                ),
+            )
+            for strategy, case in asked(task, cases, dtype)
+        ]
+        lines.append(_summary(task, dtype, found, perf_counter() - start))
+    return lines
+
+
+def _described(worst: tuple[float, str, str]) -> str:
+    margin, name, case = worst
+    return f"{margin:5.3f} {f'{name} {case}' if case else '-':44}"
+
+
+def show(line: Line) -> None:
+    """Print one line of the table, and beneath it what was rejected."""
+    print(
+        f"{line.framework:10} {line.mode:13} {line.dtype:8} {line.judged:6} {line.skipped:5}  {_described(line.value)} "
+        f"{_described(line.gradient)} {_described(line.tied)} {line.seconds:6.0f}"
+        f"{'' if line.good else '  <-- not good'}",
+        flush=True,
+    )
+    for text in line.rejected:
+        print(f"    rejected: {text}", flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--framework", action="append", choices=FRAMEWORKS)
+    parser.add_argument("--mode", action="append", help="all by default")
+    parser.add_argument("--dtype", action="append", choices=ALL_DTYPES)
+    parser.add_argument("--strategy", action="append", choices=[strategy.name for strategy in STRATEGIES])
+    parser.add_argument("--case", action="append", default=[], help="shell pattern of case ids")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--every", action="store_true", help="every strategy in compiled modes too")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--list", action="store_true", help="say how the strategies are written, and stop")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Return 0 if every line of the table is good."""
+    given = _arguments()
+    if given.list:
+        for strategy in STRATEGIES:
+            traced = f"; where masks and ids are not at hand: {strategy.traced}" if strategy.traced else ""
+            print(f"{strategy.name}: {strategy.written}{traced}")
+        return 0
+    names = tuple(given.strategy or [strategy.name for strategy in STRATEGIES])
+    tasks = [
+        Task(framework, mode, tuple(given.dtype or ALL_DTYPES), names, tuple(given.case), given.device, given.every)
+        for framework in given.framework or FRAMEWORKS
+        for mode in modes_of(load_backend(framework), given.mode or ("all",))
+    ]
+    tasks.sort(key=lambda task: task.mode not in ROTATED[task.framework])  # what takes longest first
+    os.environ.update(THREADS)
+    print(
+        f"{'framework':10} {'mode':13} {'dtype':8} {'judged':>6} {'skips':>5}  {'worst value margin':50} "
+        f"{'worst gradient margin, no ties':50} {'worst gradient margin, ties':50} {'s':>6}",
+        flush=True,
+    )
+    good = True
+    with get_context("spawn").Pool(min(given.processes, len(tasks)), maxtasksperchild=1) as pool:
+        for lines in pool.imap_unordered(measure, tasks, chunksize=1):
+            for line in lines:
+                show(line)
+                good = good and line.good
+    print("no right codepath is rejected" if good else "NOT GOOD: see above")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""The Torch losses differentiated again, transformed, compiled, under autocast and in other memory layouts."""
+
+from functools import partial
+from typing import Any
+
+import plain_channels_first as plain
+import pytest
+import torch
+from test_torch_losses import IDS, derivatives, half_masked
+from torch import Tensor
+
+from conformance.codepaths.torch_losses import amplitude_l2_mae, amplitude_mae, intensity_scale, poisson_nll
+
+MASK = half_masked()
+LOSSES: dict[str, Any] = {
+    "l2-patch": partial(amplitude_l2_mae, scope="patch", gain="unit_rms", mask=MASK),
+    "l2-view": partial(amplitude_l2_mae, scope="view", view_ids=IDS, mask=MASK),
+    "l2-intensity": partial(amplitude_l2_mae, domain="intensity"),
+    "mae": partial(amplitude_mae, scale=3.0, mask=MASK),
+    "nll": partial(poisson_nll, scale=3.0),
+    "nll-lgamma-mean": partial(
+        poisson_nll, scale=3.0, constant="lgamma", normaliser="batch_mean_amplitude", reduction="sample_sum"
+    ),
+    "nll-clamp": partial(poisson_nll, scale=3.0, constant="stirling", rate_guard="clamp", rate_floor=4.0, mask=MASK),
+    "nll-log-add": partial(poisson_nll, scale=3.0, constant="saturated", rate_guard="log_add", rate_floor=4.0),
+}
+every_loss = pytest.mark.parametrize("name", list(LOSSES))
+
+
+def drawn(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    """Amplitudes without ties, no element of either close to 0 or to a floor's."""
+    generator = torch.Generator().manual_seed(3)
+    t = 0.8 + torch.rand(4, 2, 3, 5, generator=generator, dtype=torch.float64)
+    return (t * (1 + 0.25 * torch.randn(t.shape, generator=generator).clamp(-2, 2))).to(dtype), t.to(dtype)
+
+
+def gradient(loss: Any, p: Tensor, t: Tensor) -> Tensor:
+    (of_p,) = torch.autograd.grad(loss(p, t).sum(), p, create_graph=True)
+    return of_p
+
+
+@every_loss
+def test_first_and_second_derivatives_are_those_of_differences(name: str) -> None:
+    p, t = (x[:, :1, :2, :2].clone().requires_grad_() for x in drawn())
+    options = {"mask": MASK[:, :1, :2, :2]} if "mask" in LOSSES[name].keywords else {}
+    loss = partial(LOSSES[name], **options)
+    if name == "nll-lgamma-mean":
+        loss, t = partial(loss, normaliser="none"), t  # differences would see the divisor, which gets no gradient
+    assert torch.autograd.gradcheck(loss, (p, t), atol=1e-9, rtol=1e-6)
+    assert torch.autograd.gradgradcheck(loss, (p, t), atol=1e-9, rtol=1e-6)
+
+
+@pytest.mark.parametrize("constant", ["none", "lgamma", "stirling", "saturated"])
+@pytest.mark.parametrize(("p", "t"), [(3.0, 2.0), (2.0, 2.0), (1e-3, 0.0), (0.0, 0.0), (1e4, 1e4 + 1)])
+def test_the_second_derivative_of_the_nll_is_two_s2_times_one_plus_t2_over_p2(constant: str, p: float, t: float) -> None:
+    x, y = (torch.full((1, 1, 1, 1), number, dtype=torch.float64, requires_grad=True) for number in (p, t))
+    first = gradient(partial(poisson_nll, scale=4.0, constant=constant), x, y)
+    of_p, of_t = torch.autograd.grad(first.sum(), (x, y))
+    wanted = 32 * (1 + (t / p) ** 2) if p else 32  # where p = t = 0, the limit along t = 0
+    assert abs(of_p.item() - wanted) <= 1e-13 * wanted
+    assert abs(of_t.item() - (-64 * t / p if p else 0)) <= 1e-13 * 64
+    assert torch.autograd.grad(poisson_nll(x, y, 4.0, constant=constant), y)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "mae"])  # the gradient of that is a constant
+def test_masked_and_dark_elements_stay_finite_at_second_order(name: str) -> None:
+    p, t = drawn()
+    p[:, :, 0], t[:, :, 0] = 0, 0
+    p[:, :, 1, 1] = t[:, :, 1, 1]
+    first = [x.requires_grad_() for x in (p, t)]
+    grads = torch.autograd.grad(LOSSES[name](*first).sum(), first, create_graph=True)
+    for second in torch.autograd.grad(sum(x.square().sum() for x in grads), first):
+        assert second.isfinite().all()
+
+
+@every_loss
+def test_function_transforms_agree_with_autograd(name: str) -> None:
+    p, t = drawn()
+    loss = lambda x, y: LOSSES[name](x, y).sum()  # noqa: E731
+    _, dp, dt = derivatives(LOSSES[name], p, t)
+    both = torch.func.grad(loss, argnums=(0, 1))
+    for actual, expected in zip(both(p, t), (dp, dt)):
+        assert torch.equal(actual, expected)
+    assert torch.allclose(torch.func.jacrev(loss)(p, t), dp, rtol=1e-12)
+    stacks = torch.stack([p, p.flip(0) + 0.25]), torch.stack([t, t.flip(3)])
+    for number in (0, 1):
+        values = torch.func.vmap(loss)(*stacks)
+        assert torch.allclose(values[number], loss(stacks[0][number], stacks[1][number]), rtol=1e-12)
+        gradients = torch.func.vmap(both)(*stacks)
+        for actual, expected in zip(gradients, both(stacks[0][number], stacks[1][number])):
+            assert torch.allclose(actual[number], expected, rtol=1e-12, atol=1e-15)
+    shared = torch.func.vmap(both, in_dims=(0, None))(stacks[0], t)
+    assert torch.allclose(shared[0][0], dp, rtol=1e-12, atol=1e-15)
+
+
+def test_the_hessian_by_reverse_over_reverse_and_forward_mode_refused() -> None:
+    p, t = (x[:1, :1, :1, :3] for x in drawn())
+    loss = partial(poisson_nll, scale=3.0, reduction="sum")
+    hessian = torch.func.jacrev(torch.func.jacrev(lambda x: loss(x, t)))(p).reshape(3, 3)
+    assert torch.allclose(hessian, torch.diag(18 * (1 + (t / p) ** 2).flatten()), rtol=1e-12)
+    with pytest.raises(RuntimeError, match="jvp"):  # never a silent zero
+        torch.func.jvp(lambda x: loss(x, t), (p,), (p,))
+
+
+def test_masks_ids_and_scales_can_be_mapped_over_too() -> None:
+    p, t = (torch.stack([x, x.flip(2)]) for x in drawn())
+    masks, ids, s = torch.stack([MASK, ~MASK]), torch.stack([IDS, IDS.flip(0)]), torch.tensor([2.0, 5.0]).double()
+    got = torch.func.vmap(lambda a, b, m, i: amplitude_l2_mae(a, b, mask=m, scope="view", view_ids=i))(p, t, masks, ids)
+    nll = torch.func.vmap(lambda a, b, m, c: poisson_nll(a, b, c, mask=m))(p, t, masks, s)
+    for n in (0, 1):
+        one = amplitude_l2_mae(p[n], t[n], mask=masks[n], scope="view", view_ids=ids[n])
+        assert torch.allclose(got[n], one, rtol=1e-14)
+        assert torch.allclose(nll[n], poisson_nll(p[n], t[n], s[n], mask=masks[n]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", ["mae", "l2-patch", "l2-view", "nll", "nll-log-add", "nll-clamp"])
+def test_memory_layouts_and_gradient_of_one_or_both_change_nothing(name: str, reduction: str) -> None:
+    p, t = drawn(torch.float32)
+    loss = partial(LOSSES[name], reduction=reduction)
+    value, dp, dt = derivatives(loss, p, t)
+    wide = torch.zeros(4, 2, 6, 11)
+    wide[:, :, ::2, 1::2] = p
+    layouts = (p.contiguous(memory_format=torch.channels_last), wide[:, :, ::2, 1::2], p.permute(3, 2, 1, 0).contiguous())
+    for other in (*layouts[:2], layouts[2].permute(3, 2, 1, 0), p[:1].expand(4, -1, -1, -1)):
+        again = derivatives(lambda x, y, other=other: loss(other + 0 * x, y), p, t)
+        if torch.equal(other, p):
+            assert torch.allclose(again[0], value, rtol=1e-6) and torch.allclose(again[1] * 0, dp * 0)
+        direct = other.detach().requires_grad_()
+        (alone,) = torch.autograd.grad(loss(direct, t).sum(), direct)
+        if torch.equal(other, p):
+            assert torch.allclose(alone, dp, rtol=1e-5, atol=1e-7)
+    (only_t,) = torch.autograd.grad(loss(p, t.requires_grad_()).sum(), t)
+    assert torch.equal(only_t, dt)
+
+
+@every_loss
+def test_autocast_and_meta_tensors(name: str) -> None:
+    p, t = drawn(torch.float32)
+    plain_run = derivatives(LOSSES[name], p, t)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast = derivatives(LOSSES[name], p, t)
+    assert all(torch.equal(left, right) and left.dtype == right.dtype for left, right in zip(cast, plain_run))
+    meta = {key: x.to("meta") for key, x in LOSSES[name].keywords.items() if isinstance(x, Tensor)}
+    value, dp, _ = derivatives(partial(LOSSES[name], **meta), p.to("meta"), t.to("meta"))
+    assert value.is_meta and value.shape == plain_run[0].shape and dp.shape == p.shape
+    assert plain.valid_of(None, (1,)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_inputs_are_left_alone(dtype: torch.dtype) -> None:
+    p, t = drawn(dtype)
+    given = (p, t, MASK.clone(), IDS.clone())
+    before = [x.clone() for x in given]
+    for loss in LOSSES.values():
+        derivatives(loss, p, t)
+    assert all(torch.equal(left, right) for left, right in zip(given, before))
+
+
+def _everything(p: Tensor, t: Tensor, mask: Tensor, ids: Tensor, number: float) -> Tensor:
+    s = intensity_scale(t.detach(), 100 * number, mask=mask)
+    floor = {"rate_floor": number, "mask": mask}
+    return (
+        amplitude_l2_mae(p, t, mask=mask, scope="view", view_ids=ids, gain="unit_rms", eps=number)
+        + amplitude_l2_mae(p, t, domain="intensity", eps=number)
+        + amplitude_mae(p, t, number, mask=mask)
+        + poisson_nll(p, t, s, rate_guard="clamp", constant="stirling", **floor)
+        + poisson_nll(p, t, number, rate_guard="log_add", constant="saturated", **floor)
+        + poisson_nll(p, t, number, normaliser="frozen_mean_intensity", normaliser_value=number, constant="lgamma")
+        + poisson_nll(p, t, number, normaliser="batch_mean_amplitude", mask=mask)
+    )
+
+
+@pytest.mark.parametrize("dynamic", [True, False], ids=["dynamic", "static"])
+def test_one_graph_compiles_them_all_and_no_number_is_baked_in(dynamic: bool) -> None:
+    p, t = drawn()
+    run = torch.compile(_everything, fullgraph=True, dynamic=dynamic)  # a host synchronisation would break the graph
+    for number, size in ((0.75, 5), (3.5, 4)):
+        part = (p[..., :size].contiguous(), t[..., :size].contiguous())
+        rest = {"mask": MASK[..., :size].contiguous(), "ids": IDS, "number": number}
+        for actual, expected in zip(derivatives(run, *part, **rest), derivatives(_everything, *part, **rest)):
+            assert torch.allclose(actual, expected, rtol=1e-12, atol=1e-14)
