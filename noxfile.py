@@ -95,6 +95,14 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Prove that the generated pages of docs/ are what a run of the judge says; `-- write` writes them."""
+    install(session, ".", *groups("docs", *ALL))
+    wanted = [] if session.posargs == ["write"] else ["--check", *session.posargs]
+    session.run("python", "docs/generate.py", *wanted)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, install it outside the checkout and judge Torch with it: golden data must have travelled."""
     install(session, "build")

@@ -1,6 +1,7 @@
 """The command line: `run` judges the shipped codepaths, `check` anybody's loss, `gradients` compares the frameworks."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Optional
@@ -11,6 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from conformance.backends import BACKENDS, Backend, Codepath, load_backend
+from conformance.backends.program_folder import VARIABLE
 from conformance.case import ALL_DTYPES, DTYPES, Case, Question, dtypes_of
 from conformance.check import require, select
 from conformance.cli_check import check, map_conventions
@@ -26,6 +28,7 @@ from conformance.cli_options import (
     finish,
     loaded_backends,
 )
+from conformance.cli_programs import export_program
 from conformance.exit_codes import ConformanceError, ExitCode, UsageError
 from conformance.frames import read_frames
 from conformance.golden import load
@@ -44,6 +47,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command("map")(map_conventions)
+app.command("export-program")(export_program)
 
 
 def _judge(
@@ -78,10 +82,14 @@ def run(
         Optional[float],
         typer.Option(help="photons of a mean frame of --data [the file's own, else 1e9]"),
     ] = None,
+    programs: Annotated[
+        Optional[Path],
+        typer.Option(help="folder of `export-program`, for --backend tensorflow-program", envvar=VARIABLE),
+    ] = None,
     report: Report = None,
 ) -> None:
     """Judge the shipped codepaths of every backend against the golden truth, or on measured frames."""
-    dtypes, requested = dtypes_of(dtype or DTYPES), tuple(mode or ("eager",))
+    dtypes, requested = dtypes_of(dtype or DTYPES), tuple(mode or ())
     require("dtype", dtypes, ALL_DTYPES)
     require("ties", (ties,), TIES)
     if nphotons is not None and not 0 < nphotons < float("inf"):
@@ -99,15 +107,18 @@ def run(
         found = read_frames(data, frames)
         digest = hashlib.sha256(data.read_bytes()).hexdigest()
         subject = f"{data.name}: {found.source}"
+    if programs is not None:
+        os.environ[VARIABLE] = str(programs)
     loaded = loaded_backends(backend, device)
     require_modes([entry for entry, _ in loaded.values()], requested)
-    plan = [(entry, modes_of(entry, requested)) for entry, _ in loaded.values()]
+    plan = [(entry, modes_of(entry, requested or entry.modes[:1])) for entry, _ in loaded.values()]
     if data is not None:
         cases = select(tuple(measured_cases(found, nphotons, load_backend("jax"))), case or ())
     verdicts = _judge(plan, cases, dtypes, device, ties)
     about = {
         "command": "run", "subject": subject, "sha256": digest, "ties": ties, "device": device,
-        "dtypes": dtypes, "modes": requested, "case": case, "frames": frames, "nphotons": nphotons,
+        "dtypes": dtypes, "modes": {entry.name: modes for entry, modes in plan}, "case": case, "frames": frames,
+        "nphotons": nphotons,
     }  # fmt: skip
     finish(verdicts, report, about, {name: environment for name, (_, environment) in loaded.items()})
 

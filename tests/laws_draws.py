@@ -94,3 +94,13 @@ def masks(draw: Any, shape: tuple[int, ...] = SHAPE) -> Array:
 def whole(mask: Array, shape: tuple[int, ...] = SHAPE) -> Array:
     """A mask at full size, which is compiled once."""
     return np.broadcast_to(mask, shape).copy()
+
+
+@st.composite
+def garbage(draw: Any, shape: tuple[int, ...] = SHAPE) -> tuple[Array, Array]:
+    """What a detector or a network may leave at masked elements: NaN, infinities, huge and other numbers."""
+    rubbish = np.array([np.nan, np.inf, -np.inf, 2.0**100, -(2.0**120), -1.0, 0.0, 3.0])
+    size = int(np.prod(shape))
+    chosen = np.frombuffer(draw(st.binary(min_size=2 * size, max_size=2 * size)), np.uint8) % len(rubbish)
+    first, second = rubbish[chosen].reshape(2, *shape)
+    return first, second

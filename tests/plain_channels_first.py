@@ -69,9 +69,7 @@ def l2_mae(
     return value, np.where(valid, dp * by_p, 0), np.where(valid, dt * by_t, 0)
 
 
-def mae(
-    p: Array, t: Array, w: Array, valid: Array, s: float, domain: str = "amplitude"
-) -> tuple[float, Array, Array]:
+def mae(p: Array, t: Array, w: Array, valid: Array, s: float, domain: str = "amplitude") -> tuple[float, Array, Array]:
     """Sum of w |s p - s t|."""
     p, by_p = _amplitude(np.where(valid, p, 0), domain)
     t, by_t = _amplitude(np.where(valid, t, 0), domain)

@@ -101,6 +101,26 @@ def test_the_maes_can_be_differentiated_twice(domain: str, loss: str, mode: str)
 
 
 @pytest.mark.parametrize("mode", ENDS)
+def test_a_tiny_field_is_straight_along_itself(mode: str) -> None:
+    """d^2 |z| along z is 0, across z it is 1 / |z|."""
+    field = tf.constant(3e-28 + 4e-28j, tf.complex64, (1, 1, 1, 1))
+
+    def bend(y_pred: Any, direction: Any) -> Any:
+        with tf.GradientTape() as outer:
+            outer.watch(y_pred)
+            with tf.GradientTape() as inner:
+                inner.watch(y_pred)
+                value = losses.amplitude_mae(0 * field, y_pred, domain="field")
+            slope = inner.gradient(value, y_pred)
+            total = tf.reduce_sum(tf.math.real(tf.math.conj(direction) * slope))
+        return outer.gradient(total, y_pred)
+
+    for direction, wanted in ((0.6 + 0.8j, 0), (-0.8 + 0.6j, -0.8 + 0.6j)):
+        along = np.asarray(compiled(bend, mode)(field, tf.constant(direction, tf.complex64))).item()
+        assert abs(along * 5e-28 - wanted) < 1e-6
+
+
+@pytest.mark.parametrize("mode", ENDS)
 def test_a_persistent_tape_answers_twice_and_gives_a_jacobian(mode: str) -> None:
     t, p = pair()
 
@@ -155,26 +175,30 @@ def test_one_trace_serves_batches_of_every_size(name: str, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["function", "xla"])
-@pytest.mark.parametrize("wrong", ["target", "prediction", "crossed", "ids", "mask"])
-def test_what_is_unknown_while_tracing_is_refused_at_run_time(wrong: str, mode: str) -> None:
-    loose = tf.TensorSpec((None, None, 4, 2), tf.float64)
+@pytest.mark.parametrize("scope", ["sample", "view"])
+def test_what_is_unknown_while_tracing_is_refused_at_run_time(scope: str, mode: str) -> None:
+    loose, ids = tf.TensorSpec((None, None, 4, 2), tf.float64), tf.TensorSpec((None,), tf.int32)
 
     def loss(y_true: Any, y_pred: Any, ids: Any, mask: Any) -> Any:
-        return losses.amplitude_l2_mae(y_true, y_pred, scope="view", view_ids=ids, mask=mask)
+        view_ids = ids if scope == "view" else None
+        return losses.amplitude_l2_mae(y_true, y_pred, scope=scope, view_ids=view_ids, mask=mask)
 
-    run = compiled(loss, mode, (loose, loose, tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,) * 4, tf.float64)))
+    run = compiled(loss, mode, (loose, loose, ids, tf.TensorSpec((None,) * 4, tf.float64)))
     t, p = pair(3)
-    right = (t, p, tf.range(3), t)
-    assert np.isfinite(run(*right))
-    operands = {
-        "target": (t[:1], p, tf.range(3), t),
-        "prediction": (t, p[:1], tf.range(1), t[:1]),
-        "crossed": (t[:1], p[:, :1], tf.range(1), t[:1]),
-        "ids": (t, p, tf.range(1), t),
-        "mask": (t[:1], p[:1], tf.range(1), t),
-    }[wrong]
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        run(*operands)
+    assert np.isfinite(run(t, p, tf.range(3), t)) and np.isfinite(run(t[:1], p[:1], tf.range(1), t[:1]))
+    for operands in (
+        (t[:1], p, tf.range(3), t),
+        (t, p[:1], tf.range(3), t),
+        (t[:1], p[:, :1], tf.range(1), t[:1]),
+        (t[:1], p[:1], tf.range(1), t),
+        (t, p, tf.range(3), t[:2]),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            run(*operands)
+    if scope == "view":
+        for operands in ((t, p, tf.range(1), t), (t, p, tf.range(4), t), (t[:1], p[:1], tf.range(3), t[:1])):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                run(*operands)
 
 
 @pytest.mark.parametrize("name", list(EVERY))

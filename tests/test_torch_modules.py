@@ -129,7 +129,9 @@ BAD_ARRAYS: list[tuple[str, Any, Any, type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("p", "t", "error", "said"), [row[1:] for row in BAD_ARRAYS], ids=[row[0] for row in BAD_ARRAYS])
+@pytest.mark.parametrize(
+    ("p", "t", "error", "said"), [row[1:] for row in BAD_ARRAYS], ids=[row[0] for row in BAD_ARRAYS]
+)
 def test_arrays_that_are_refused_by_every_loss(p: Any, t: Any, error: type[Exception], said: str) -> None:
     for loss in (amplitude_l2_mae, amplitude_mae, lambda x, y: poisson_nll(x, y, 1.0)):
         with pytest.raises(error, match=said):

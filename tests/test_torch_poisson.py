@@ -157,9 +157,7 @@ def test_normalisers_divide_and_get_no_gradient() -> None:
     options = {"scale": S, "mask": mask, "constant": "lgamma", "reduction": "sample_sum"}
     bare = derivatives(poisson_nll, p, t, **options)
     by_mean = derivatives(poisson_nll, p, t, normaliser="batch_mean_amplitude", **options)
-    by_given = derivatives(
-        poisson_nll, p, t, normaliser="frozen_mean_intensity", normaliser_value=12.5, **options
-    )
+    by_given = derivatives(poisson_nll, p, t, normaliser="frozen_mean_intensity", normaliser_value=12.5, **options)
     for divisor, divided in ((float(t[mask].mean()) + 1e-8, by_mean), (12.5, by_given)):
         for left, right in zip(divided, bare):
             assert torch.allclose(left * divisor, right, rtol=1e-13)

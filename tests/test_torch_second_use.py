@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-import plain_channels_first as plain
 import pytest
 import torch
 from test_torch_losses import IDS, derivatives, half_masked
@@ -52,7 +51,9 @@ def test_first_and_second_derivatives_are_those_of_differences(name: str) -> Non
 
 @pytest.mark.parametrize("constant", ["none", "lgamma", "stirling", "saturated"])
 @pytest.mark.parametrize(("p", "t"), [(3.0, 2.0), (2.0, 2.0), (1e-3, 0.0), (0.0, 0.0), (1e4, 1e4 + 1)])
-def test_the_second_derivative_of_the_nll_is_two_s2_times_one_plus_t2_over_p2(constant: str, p: float, t: float) -> None:
+def test_the_second_derivative_of_the_nll_is_two_s2_times_one_plus_t2_over_p2(
+    constant: str, p: float, t: float
+) -> None:
     x, y = (torch.full((1, 1, 1, 1), number, dtype=torch.float64, requires_grad=True) for number in (p, t))
     first = gradient(partial(poisson_nll, scale=4.0, constant=constant), x, y)
     of_p, of_t = torch.autograd.grad(first.sum(), (x, y))
@@ -113,25 +114,24 @@ def test_masks_ids_and_scales_can_be_mapped_over_too() -> None:
         assert torch.allclose(nll[n], poisson_nll(p[n], t[n], s[n], mask=masks[n]), rtol=1e-14)
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("name", ["mae", "l2-patch", "l2-view", "nll", "nll-log-add", "nll-clamp"])
-def test_memory_layouts_and_gradient_of_one_or_both_change_nothing(name: str, reduction: str) -> None:
-    p, t = drawn(torch.float32)
-    loss = partial(LOSSES[name], reduction=reduction)
+@every_loss
+def test_memory_layouts_and_a_gradient_of_one_input_change_nothing(name: str) -> None:
+    p, t = drawn()
+    loss = LOSSES[name]
     value, dp, dt = derivatives(loss, p, t)
-    wide = torch.zeros(4, 2, 6, 11)
+    wide = torch.full((4, 2, 6, 11), 3.0, dtype=p.dtype)
     wide[:, :, ::2, 1::2] = p
-    layouts = (p.contiguous(memory_format=torch.channels_last), wide[:, :, ::2, 1::2], p.permute(3, 2, 1, 0).contiguous())
-    for other in (*layouts[:2], layouts[2].permute(3, 2, 1, 0), p[:1].expand(4, -1, -1, -1)):
-        again = derivatives(lambda x, y, other=other: loss(other + 0 * x, y), p, t)
-        if torch.equal(other, p):
-            assert torch.allclose(again[0], value, rtol=1e-6) and torch.allclose(again[1] * 0, dp * 0)
-        direct = other.detach().requires_grad_()
-        (alone,) = torch.autograd.grad(loss(direct, t).sum(), direct)
-        if torch.equal(other, p):
-            assert torch.allclose(alone, dp, rtol=1e-5, atol=1e-7)
+    turned = p.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0)
+    for other in (p.contiguous(memory_format=torch.channels_last), wide[:, :, ::2, 1::2], turned):
+        assert torch.equal(other, p)
+        leaf = other.detach().requires_grad_()
+        again = loss(leaf, t)
+        (only_p,) = torch.autograd.grad(again.sum(), leaf)
+        assert torch.allclose(again, value, rtol=1e-14) and torch.allclose(only_p, dp, rtol=1e-12, atol=1e-16)
     (only_t,) = torch.autograd.grad(loss(p, t.requires_grad_()).sum(), t)
     assert torch.equal(only_t, dt)
+    row = p[:1, :1].expand(4, 2, 3, 5)  # strides of 0
+    assert torch.equal(loss(row, t), loss(row.clone(), t))
 
 
 @every_loss
@@ -144,7 +144,6 @@ def test_autocast_and_meta_tensors(name: str) -> None:
     meta = {key: x.to("meta") for key, x in LOSSES[name].keywords.items() if isinstance(x, Tensor)}
     value, dp, _ = derivatives(partial(LOSSES[name], **meta), p.to("meta"), t.to("meta"))
     assert value.is_meta and value.shape == plain_run[0].shape and dp.shape == p.shape
-    assert plain.valid_of(None, (1,)).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -157,26 +156,35 @@ def test_inputs_are_left_alone(dtype: torch.dtype) -> None:
     assert all(torch.equal(left, right) for left, right in zip(given, before))
 
 
-def _everything(p: Tensor, t: Tensor, mask: Tensor, ids: Tensor, number: float) -> Tensor:
+def _every_branch(p: Tensor, t: Tensor, mask: Tensor, ids: Tensor, number: float) -> Tensor:
     s = intensity_scale(t.detach(), 100 * number, mask=mask)
-    floor = {"rate_floor": number, "mask": mask}
+    guards = [{"rate_guard": guard, "rate_floor": number, "mask": mask} for guard in ("clamp", "log_add")]
     return (
-        amplitude_l2_mae(p, t, mask=mask, scope="view", view_ids=ids, gain="unit_rms", eps=number)
-        + amplitude_l2_mae(p, t, domain="intensity", eps=number)
-        + amplitude_mae(p, t, number, mask=mask)
-        + poisson_nll(p, t, s, rate_guard="clamp", constant="stirling", **floor)
-        + poisson_nll(p, t, number, rate_guard="log_add", constant="saturated", **floor)
-        + poisson_nll(p, t, number, normaliser="frozen_mean_intensity", normaliser_value=number, constant="lgamma")
-        + poisson_nll(p, t, number, normaliser="batch_mean_amplitude", mask=mask)
+        amplitude_l2_mae(p, t, mask=mask, scope="view", view_ids=ids, domain="intensity", gain="unit_rms", eps=number)
+        + poisson_nll(p, t, s, constant="stirling", **guards[0])
+        + poisson_nll(p, t, number, constant="saturated", **guards[1])
+        + poisson_nll(p, t, number, normaliser="batch_mean_amplitude", constant="lgamma", mask=mask)
     )
 
 
-@pytest.mark.parametrize("dynamic", [True, False], ids=["dynamic", "static"])
-def test_one_graph_compiles_them_all_and_no_number_is_baked_in(dynamic: bool) -> None:
+def _every_number(p: Tensor, t: Tensor, mask: Tensor, ids: Tensor, number: float) -> Tensor:
+    frozen = {"normaliser": "frozen_mean_intensity", "normaliser_value": number + 1}
+    return (
+        amplitude_l2_mae(p, t, mask=mask, scope="view", view_ids=ids, gain="unit_rms", eps=number)
+        + amplitude_mae(p, t, number)
+        + poisson_nll(p, t, number, rate_guard="log_add", rate_floor=number, **frozen)
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "compiler"), [(_every_branch, "aot_eager"), (_every_number, "inductor")], ids=["branches", "numbers"]
+)
+def test_it_compiles_to_one_graph_and_no_number_is_baked_in(run: Any, compiler: str) -> None:
     p, t = drawn()
-    run = torch.compile(_everything, fullgraph=True, dynamic=dynamic)  # a host synchronisation would break the graph
+    # Where a value is read on the host the graph breaks, and `fullgraph` forbids it.
+    compiled = torch.compile(run, fullgraph=True, dynamic=True, backend=compiler)
     for number, size in ((0.75, 5), (3.5, 4)):
         part = (p[..., :size].contiguous(), t[..., :size].contiguous())
         rest = {"mask": MASK[..., :size].contiguous(), "ids": IDS, "number": number}
-        for actual, expected in zip(derivatives(run, *part, **rest), derivatives(_everything, *part, **rest)):
+        for actual, expected in zip(derivatives(compiled, *part, **rest), derivatives(run, *part, **rest)):
             assert torch.allclose(actual, expected, rtol=1e-12, atol=1e-14)

@@ -5,7 +5,17 @@ from importlib import import_module
 from conformance.backends.answer import Answer, Backend, Codepath, scale_argument
 from conformance.exit_codes import BackendError, UsageError
 
-__all__ = ["BACKENDS", "COMPILED", "MODES", "Answer", "Backend", "Codepath", "load_backend", "scale_argument"]
+__all__ = [
+    "BACKENDS",
+    "COMPILED",
+    "MODES",
+    "ON_REQUEST",
+    "Answer",
+    "Backend",
+    "Codepath",
+    "load_backend",
+    "scale_argument",
+]
 
 MODES = (
     "eager",
@@ -30,6 +40,8 @@ BACKENDS = {
     "torch": ("conformance.backends.torch_backend", "TorchBackend", "torch"),
     "tensorflow": ("conformance.backends.tensorflow_backend", "TensorFlowBackend", "tensorflow"),
 }
+ON_REQUEST = {"tensorflow-program": ("conformance.backends.program_backend", "ProgramBackend", "jax and jaxlib")}
+"""Judged only where they are asked for by name: they need something prepared."""
 
 
 def load_backend(name: str) -> Backend:
@@ -42,9 +54,10 @@ def load_backend(name: str) -> Backend:
     BackendError
         The framework is not installed or does not import.
     """
-    if name not in BACKENDS:
-        raise UsageError(f"backend: got {name!r}, wanted one of {', '.join(BACKENDS)}")
-    module, attribute, extra = BACKENDS[name]
+    known = BACKENDS | ON_REQUEST
+    if name not in known:
+        raise UsageError(f"backend: got {name!r}, wanted one of {', '.join(known)}")
+    module, attribute, extra = known[name]
     try:
         backend: Backend = getattr(import_module(module), attribute)()
     except Exception as error:  # a framework may fail to import in any way, and must then be missed aloud

@@ -56,25 +56,24 @@ def backwards(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
 def by_halves(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
     """A tree: the first half added to the second until one is left."""
     rows, length, shape = _rows(o, x, axes)
-    while length > 1:
-        rows = _padded(o, rows, length, 2)
-        length = rows.shape[1] // 2
-        rows = rows[:, :length] + rows[:, length:]
+    rows = _padded(o, rows, length, 2 ** (length - 1).bit_length())
+    while rows.shape[1] > 1:
+        rows = o.sum(o.reshape(rows, (prod(shape), 2, rows.shape[1] // 2)), (1,))[:, 0]
     return o.reshape(rows, shape)
 
 
-def compensated(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
-    """The same tree, with what each addition rounds off added up beside it: nearly as good as double precision."""
-    rows, length, shape = _rows(o, x, axes)
-    lost = o.zeros(rows)
-    while length > 1:
-        rows, lost = (_padded(o, part, length, 2) for part in (rows, lost))
-        length = rows.shape[1] // 2
-        left, right = rows[:, :length], rows[:, length:]
-        rows = left + right
-        back = rows - left
-        lost = lost[:, :length] + lost[:, length:] + o.stop((left - (rows - back)) + (right - back))
-    return o.reshape(o.where(lost == lost, rows + lost, rows), shape)  # an infinite sum has lost NaN
+def in_two_parts(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
+    """The leading digits of all elements, whose sum is exact, and then the rest: nearly as good as double precision.
+
+    What is left of x + unit after `unit` is taken away again is a multiple of the last digit of `unit`. With a unit
+    above the sum, no sum of such multiples has more digits than there are.
+    """
+    length = prod(x.shape[axis] for axis in axes)
+    fixed = o.stop(x)
+    unit = 2 * length * o.largest(o.abs(fixed), axes)
+    head = (fixed + unit) - unit
+    head = o.where(head == head, head, o.zeros(x))  # of an infinite unit nothing is left
+    return o.sum(head, axes) + o.sum(x - head, axes)
 
 
 def sample_by_sample(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:

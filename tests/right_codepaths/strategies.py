@@ -20,8 +20,8 @@ def _axes(order: spaces.Order, *, unseen_groups: spaces.Groups = groups.by_matri
 
 
 def _wide_axes(o: SimpleNamespace, valid: Any, ids: Any, scope: str, *, traced: bool) -> spaces.Axes:
-    """float64 sums by the library; JAX, which holds no float64 while float32 is judged, compensates its sums."""
-    order = orders.compensated if o.name == "jax" else orders.at_once
+    """float64 sums by the library; JAX, which holds no float64 while float32 is judged, sums leading digits and the rest apart."""
+    order = orders.in_two_parts if o.name == "jax" else orders.at_once
     return spaces.Axes(o, valid, ids, scope, order=order)
 
 
@@ -87,7 +87,7 @@ STRATEGIES = (
     ),
     Strategy(
         name="in-float64",
-        written="float64 throughout, compensated sums in JAX; deviance by log1p",
+        written="float64 throughout, in JAX sums in two parts; deviance by log1p",
         space=_wide_axes,
         l2=each_normalised(norms.root_of_sum, differences.library),
         difference=differences.library,
@@ -156,9 +156,9 @@ STRATEGIES = (
         normalise_early=True,
     ),
     Strategy(
-        name="compensated",
-        written="rounding errors of sums added back, two half differences; log1p of the relative difference",
-        space=_axes(orders.compensated, last=True),
+        name="in-two-parts",
+        written="leading digits summed by themselves, then the rest; two half differences; log1p of the relative difference",
+        space=_axes(orders.in_two_parts, last=True),
         l2=each_normalised(norms.root_of_bounded_sum, differences.two_halves),
         difference=differences.signed,
         nll=photons.deviance_by_log1p,

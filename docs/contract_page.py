@@ -1,0 +1,103 @@
+"""docs/contract.md: every docstring of the reference, and under each of its sentences what holds it, as judged now."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import dedent
+
+from conformance.case import LOSSES
+from conformance.clause import Clause, docstrings
+from conformance.contract import BEYOND, CONTRACT, named_cases
+from conformance.golden import GoldenSet
+
+Statuses = Mapping[tuple[str, str], Mapping[str, str]]
+"""Per backend and dtype, the status of each case: `pass`, `fail`, `error` or `skip`."""
+COLUMNS = {"jax": "reference", "torch": "Torch", "tensorflow": "TensorFlow"}
+COLUMN_DTYPES = ("float64", "float32")
+MOST_NAMES = 8
+MOST_FAILURES = 4
+NOTHING = "-"
+
+INTRODUCTION = """\
+# The contract, and what holds it
+
+Written by `docs/generate.py`; `nox -s docs` fails where it is out of date. Suite {digest}, {cases} cases.
+
+The contract is the docstrings of the reference. Each is quoted whole, then cut into its sentences by the rule that
+`conformance/clause.py` states, and beside each sentence stands what no longer passes when it stops being true: golden
+cases, and where no case can hold it, tests. `conformance/contract.py` holds these pairs as data, and
+`tests/test_contract.py` fails when a sentence has no partner, a partner does not exist, or a case belongs to no
+sentence. In these tables:
+
+- a pattern stands for all cases that match it, with their number in brackets; [cases.md](cases.md) describes each case;
+- the last three columns are verdicts of the judge, eager, on the shipped codepaths: cases passed of cases named, in
+  float64, then in float32. Compiled modes and half types are judged by `nox -s conformance`;
+- a test is `tests/FILE.py::NAME`.
+"""
+
+
+def _plain(text: str) -> str:
+    """Escape what Markdown would take for a mark-up of its own; code spans stay as they are, but for the bars."""
+    parts = text.replace("|", "\\|").split("`")
+    return "`".join(
+        part if number % 2 else part.replace("*", "\\*").replace("<", "&lt;") for number, part in enumerate(parts)
+    )
+
+
+def _held(clause: Clause, case_ids: Sequence[str]) -> str:
+    names = clause.cases.split()
+    if not names:
+        tests = dict.fromkeys(clause.tests.split())
+        return "<br>".join(f"`{test}`" for test in tests) if tests else f"claims nothing: {clause.remark}"
+    shown = []
+    for name in names[:MOST_NAMES]:
+        matched = len(named_cases(Clause("", name), case_ids))
+        shown.append(f"`{name}` ({matched})" if "*" in name else f"`{name}`")
+    more = [f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
+    return ", ".join(shown + more)
+
+
+def _cell(named: Sequence[str], backend: str, statuses: Statuses) -> str:
+    """Say how many of the named cases pass in each dtype, and which do not."""
+    if not named:
+        return NOTHING
+    green, red = [], []
+    for dtype in COLUMN_DTYPES:
+        found = statuses[backend, dtype]
+        passed = [name for name in named if found.get(name) == "pass"]
+        green.append(f"{len(passed)}/{len(named)}")
+        red += [f"`{name}` {dtype} {found.get(name, 'missing')}" for name in named if name not in passed]
+    if not red:
+        return "pass " + ", ".join(green)
+    more = [f"and {len(red) - MOST_FAILURES} more"] if len(red) > MOST_FAILURES else []
+    return "**FAIL** " + ", ".join(green) + ": " + ", ".join(red[:MOST_FAILURES] + more)
+
+
+def _table(clauses: Sequence[Clause], case_ids: Sequence[str], statuses: Statuses) -> list[str]:
+    lines = ["| sentence | held by | " + " | ".join(COLUMNS.values()) + " |", "|" + "---|" * (2 + len(COLUMNS))]
+    for clause in clauses:
+        named = named_cases(clause, case_ids)
+        cells = [_cell(named, backend, statuses) for backend in COLUMNS]
+        lines.append(" | ".join(["| " + _plain(clause.sentence), _held(clause, case_ids), *cells]) + " |")
+    return lines
+
+
+def _summary(loss: str, golden: GoldenSet, statuses: Statuses) -> str:
+    own = [case.question.case_id for case in golden.cases if case.question.loss == loss]
+    cells = [f"{title} {_cell(own, backend, statuses)}" for backend, title in COLUMNS.items()]
+    return f"All {len(own)} cases of this loss: {'; '.join(cells)}."
+
+
+def contract_page(golden: GoldenSet, statuses: Statuses, package: Path) -> str:
+    """Return the page: the docstrings of `package`, the clauses, and the statuses of a run over the golden set."""
+    case_ids = [case.question.case_id for case in golden.cases]
+    written = docstrings(package)
+    lines = [INTRODUCTION.format(digest=golden.digest[:12], cases=len(case_ids))]
+    for name, clauses in CONTRACT.items():
+        quoted = dedent(written[name]).strip().splitlines()
+        lines += [f"## {name}", "", "```text", *quoted, "```", ""]
+        if name in LOSSES:
+            lines += [_summary(name, golden, statuses), ""]
+        lines += [*_table(clauses, case_ids, statuses), ""]
+    lines += ["## Beyond the docstrings", "", "What the contract says of the judge, the codepaths and batches.", ""]
+    lines += _table(BEYOND, case_ids, statuses)
+    return "\n".join(lines) + "\n"
