@@ -49,7 +49,7 @@ BEYOND = (
         "Every loss can be differentiated twice, and traced, compiled and mapped over like any other function.",
         tests=f"{SECOND} test_reference.py::test_vmap_over_questions_gives_each_its_own_answer "
         "test_torch_second_use.py::test_function_transforms_agree_with_autograd "
-        "test_torch_second_use.py::test_one_graph_compiles_them_all_and_no_number_is_baked_in "
+        "test_torch_second_use.py::test_it_compiles_to_one_graph_and_no_number_is_baked_in "
         "test_tensorflow_second_use.py::test_one_trace_serves_batches_of_every_size "
         "test_tensorflow_second_use.py::test_vectorized_map_is_a_loop",
     ),
@@ -61,9 +61,13 @@ BEYOND = (
     ),
     Clause(
         "A batch split over devices or micro-batches gives, shard by shard and weighted by the numbers of valid "
-        "elements, the loss and the gradient of the whole, for scope `sample` and `patch`; a scale, a batch mean and the "
-        "norms of `view` and `batch` have to be taken over the whole batch first.",
+        "elements, the loss and the gradient of the whole, for scope `sample` and `patch`; a scale, a batch mean and "
+        "the norms of `view` and `batch` have to be taken over the whole batch first.",
         tests="TODO",
+    ),
+    Clause(
+        "The same mistake is refused with the same class of error in JAX, Torch and TensorFlow.",
+        tests="test_refusals.py::test_a_bad_call_is_refused_with_one_class_of_error_everywhere",
     ),
     Clause(
         "Loaders of frames do inspect values: a negative or non-finite amplitude or count is refused with file, array "

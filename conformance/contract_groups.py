@@ -39,23 +39,34 @@ NOT_FINITE_NLL = (
     f"{NOT_FINITE} test_torch_poisson.py::test_nan_and_infinity_are_seen_where_valid_and_harmless_where_masked "
     "test_tensorflow_poisson.py::test_a_number_that_is_not_finite_is_never_hidden"
 )
+EVERYWHERE = "test_refusals.py::test_a_bad_call_is_refused_with_one_class_of_error_everywhere"
+TORCH_OPTIONS = "test_torch_modules.py::test_options_that_are_refused"
 WRONG_ARRAYS = (
-    "test_reference.py::test_wrong_input_is_refused test_tensorflow_refusals.py::test_arrays "
-    "test_codepaths.py::test_wrong_input_is_refused_in_both_frameworks"
+    f"{EVERYWHERE} test_reference.py::test_wrong_input_is_refused test_tensorflow_refusals.py::test_arrays "
+    "test_torch_modules.py::test_arrays_that_are_refused_by_every_loss"
 )
-WRONG_MASKS = "test_reference.py::test_wrong_input_is_refused test_tensorflow_refusals.py::test_masks"
-WRONG_OPTIONS = "test_reference.py::test_wrong_options_are_refused test_tensorflow_refusals.py::test_options"
+WRONG_MASKS = (
+    f"{EVERYWHERE} test_reference.py::test_wrong_input_is_refused test_tensorflow_refusals.py::test_masks "
+    f"{TORCH_OPTIONS}"
+)
+WRONG_OPTIONS = (
+    f"{EVERYWHERE} test_reference.py::test_wrong_options_are_refused test_tensorflow_refusals.py::test_options "
+    f"{TORCH_OPTIONS}"
+)
 WRONG_NUMBERS = (
-    "test_reference.py::test_wrong_options_are_refused "
+    f"{EVERYWHERE} test_reference.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
     "test_tensorflow_refusals.py::test_numbers_that_are_not_finite_and_above_zero_in_float32"
 )
-WRONG_SCALES = "test_reference.py::test_wrong_options_are_refused test_tensorflow_refusals.py::test_scales"
+WRONG_SCALES = (
+    f"{EVERYWHERE} test_reference.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
+    "test_tensorflow_refusals.py::test_scales"
+)
 SCALE_IS_CONSTANT = (
     "test_reference.py::test_the_scale_is_a_constant_of_the_data_set "
     f"{TENSORFLOW}test_a_scale_gets_no_gradient_and_may_be_a_variable_or_derived_from_the_target"
 )
 KEPT = (
     "test_reference.py::test_wrong_options_are_refused "
-    "test_torch_second_use.py::test_one_graph_compiles_them_all_and_no_number_is_baked_in"
+    "test_torch_second_use.py::test_it_compiles_to_one_graph_and_no_number_is_baked_in"
 )
 """A number given to one compiled function does not reach the next."""

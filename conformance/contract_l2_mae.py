@@ -2,6 +2,7 @@
 
 from conformance.clause import Clause
 from conformance.contract_groups import (
+    EVERYWHERE,
     FORM,
     HALF_MAE,
     KEPT,
@@ -11,16 +12,20 @@ from conformance.contract_groups import (
     NOTHING_MAE,
     TENSORFLOW,
     TORCH,
+    TORCH_OPTIONS,
     WRONG_ARRAYS,
     WRONG_MASKS,
     WRONG_NUMBERS,
     WRONG_OPTIONS,
 )
 
-LAWS = "test_laws_amplitude.py::"
-IDS_REFUSED = "test_reference.py::test_wrong_options_are_refused test_tensorflow_refusals.py::test_scopes_and_ids"
+LAWS, BITS = "test_laws_amplitude.py::", "test_laws_bits.py::"
+IDS_REFUSED = (
+    f"{EVERYWHERE} test_reference.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
+    "test_tensorflow_refusals.py::test_scopes_and_ids"
+)
 FIELD_REFUSED = (
-    "test_reference.py::test_wrong_options_are_refused "
+    f"{EVERYWHERE} test_reference.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
     "test_tensorflow_refusals.py::test_the_field_wants_two_complex_tensors"
 )
 ROWS_OF_MASKS = "l2-mask* l2-intensity-mask-patch l2-field-mask l2-wrt-target-mask l2-nan-beside-mask"
@@ -73,7 +78,7 @@ L2_MAE = (
         "Masked elements add nothing to value, gradient (exactly 0), norms or numbers of elements, and may hold NaN or "
         "inf in both arrays.",
         ROWS_OF_MASKS,
-        MASKED_MAE,
+        f"{MASKED_MAE} {BITS}test_what_masked_elements_hold_does_not_matter",
     ),
     Clause(
         "Where nothing is valid, loss and gradient are 0.",
@@ -98,7 +103,8 @@ L2_MAE = (
     Clause(
         "Any integers in any order; of JAX's 32-bit integers only 32 bits are compared, of a NumPy array all.",
         "l2-view-ids l2-view",
-        f"test_reference.py::test_a_view_is_its_samples_alone {TENSORFLOW}test_the_normalised_mae_over_each_scope",
+        f"test_reference.py::test_a_view_is_its_samples_alone {TENSORFLOW}test_the_normalised_mae_over_each_scope "
+        f"{BITS}test_what_a_view_is_called_does_not_matter",
     ),
     Clause(
         'domain : {"amplitude", "intensity", "field"}',
@@ -166,7 +172,11 @@ L2_MAE = (
     ),
     Clause("TypeError: a complex mask", tests=WRONG_MASKS),
     Clause("TypeError: ids that are no integers", tests=IDS_REFUSED),
-    Clause("TypeError: an eps that is traced or no number", tests="test_reference.py::test_wrong_options_are_refused"),
+    Clause(
+        "TypeError: an eps that is traced or no number",
+        tests="test_reference.py::test_wrong_options_are_refused "
+        "test_torch_modules.py::test_a_number_s_place_takes_no_bool_and_no_tensor",
+    ),
     Clause(
         "ValueError: Wrong rank, empty or different shapes, a mask that does not broadcast, ids missing, superfluous "
         "or not (B,), an unknown option, eps not finite and above 0 in the computing dtype",
@@ -190,7 +200,8 @@ L2_MAE = (
         "sign(0) = 0: an exact tie, such as a dead pixel p = t = 0, adds nothing to g_i nor to c.",
         TIES,
         f"test_reference.py::test_the_sign_of_zero_is_zero {TORCH}test_a_tie_contributes_nothing "
-        f"{TENSORFLOW}test_a_tie_has_sign_zero test_subgradient.py::test_sign_zero_is_a_subgradient_too",
+        f"{TENSORFLOW}test_a_tie_has_sign_zero {BITS}test_equal_inputs_have_no_loss_and_no_gradient "
+        "test_subgradient.py::test_sign_zero_is_a_subgradient_too",
     ),
     Clause(
         "A dark scope (P = 0) has phat = 0, a finite loss and a finite gradient.",
@@ -201,6 +212,7 @@ L2_MAE = (
         "The loss is symmetric: exchange the two for the gradient with respect to t.",
         "l2-wrt-target* l2-target-below-eps",
         f"{LAWS}test_the_gradient_of_the_target_is_that_of_the_prediction_with_the_two_exchanged "
+        f"{BITS}test_prediction_and_target_can_be_exchanged_in_eager_code "
         "test_exact_truth.py::test_the_value_is_symmetric_in_its_arguments",
     ),
     Clause(
@@ -228,6 +240,7 @@ L2_MAE = (
     Clause(
         "Scale invariance: L(a p, t) = L(p, t) for a > 0.",
         "l2-prediction-tiny l2-double l2-faint",
+        f"{BITS}test_a_prediction_times_a_power_of_two_has_the_same_loss "
         "test_exact_truth.py::test_a_power_of_two_changes_no_bit_of_the_value_and_scales_the_gradient",
     ),
     Clause(

@@ -2,6 +2,7 @@
 
 from conformance.clause import Clause
 from conformance.contract_groups import (
+    EVERYWHERE,
     FORM,
     HALF_NLL,
     KEPT,
@@ -9,6 +10,7 @@ from conformance.contract_groups import (
     NOT_FINITE_NLL,
     NOTHING_NLL,
     SCALE_IS_CONSTANT,
+    TORCH_OPTIONS,
     WRONG_ARRAYS,
     WRONG_MASKS,
     WRONG_NUMBERS,
@@ -43,7 +45,7 @@ BOTH_SIDES = (
     "test_tensorflow_poisson.py::test_float64_deviance_has_full_accuracy_on_both_sides_of_the_series"
 )
 GIVEN_NUMBERS = (
-    "test_reference.py::test_wrong_options_are_refused "
+    f"{EVERYWHERE} test_reference.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
     "test_tensorflow_refusals.py::test_numbers_and_the_options_that_use_them"
 )
 OF_TARGET = (

@@ -69,6 +69,8 @@ def pairs(draw: Any, shape: tuple[int, ...] = SHAPE, span: int = 8, positive: bo
     p, q = draw(numbers), draw(numbers)
     relation = draw(st.sampled_from(RELATIONS))
     if relation == "near":
+        fraction, exponent = np.frexp(p)
+        p = np.ldexp(np.trunc(fraction * 32), exponent - 5)  # 5 bits, so that p * 5 has 8
         return p, np.where(np.abs(q) % 2 < 1, 1.25, 0.75) * p
     if relation == "mixed":
         return p, np.where(np.abs(q) % 2 < 1, p, q)

@@ -20,6 +20,7 @@ from conformance.backends.tensorflow_backend import TensorFlowBackend
 from conformance.case import DTYPES, Case, Question
 from conformance.exit_codes import UsageError
 
+_shaped: Any = jax.ShapeDtypeStruct  # JAX leaves it without types
 PLATFORMS = ("cpu", "cuda")
 PRODUCTS = ("stablehlo.dot", "stablehlo.convolution")
 
@@ -44,10 +45,10 @@ def exported_program(question: Question, codepath: Codepath, dtype: str) -> expo
     arrays = keyword_operands(question)
     position = 1 if question.parameters.wrt == "target" else 0
     with jax.enable_x64(dtype == "float64"):
-        operands = [jax.ShapeDtypeStruct(shape, kind)] * 2
+        operands = [_shaped(shape, kind)] * 2
         if scale_argument(question) is not None:
-            operands.append(jax.ShapeDtypeStruct((), dtype))
-        operands += [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays.values()]
+            operands.append(_shaped((), dtype))
+        operands += [_shaped(array.shape, array.dtype) for array in arrays.values()]
         called = jax2tf.call_tf(_step(codepath, position, tuple(arrays)), has_side_effects=False)
         unchecked = [export.DisabledSafetyCheck.platform()]
         return export.export(jax.jit(called), platforms=PLATFORMS, disabled_checks=unchecked)(*operands)
