@@ -104,7 +104,7 @@ L2_MAE = (
         "Any integers in any order; of JAX's 32-bit integers only 32 bits are compared, of a NumPy array all.",
         "l2-view-ids l2-view",
         f"test_reference.py::test_a_view_is_its_samples_alone {TENSORFLOW}test_the_normalised_mae_over_each_scope "
-        f"{BITS}test_what_a_view_is_called_does_not_matter",
+        f"{BITS}test_what_a_view_is_called_does_not_matter test_sentences.py::test_all_bits_of_numpy_ids_are_compared",
     ),
     Clause(
         'domain : {"amplitude", "intensity", "field"}',
@@ -118,6 +118,7 @@ L2_MAE = (
         "test_reference.py::test_domains_take_the_modulus_and_nothing_at_zero "
         f"{TORCH}test_domains_are_the_formula_and_have_gradient_zero_at_zero {TENSORFLOW}test_domains "
         f"{TENSORFLOW}test_a_negative_intensity_is_not_a_dark_one "
+        "test_sentences.py::test_a_negative_intensity_gives_nan "
         f"{TENSORFLOW}test_the_gradient_of_a_tiny_field_is_its_direction",
     ),
     Clause(
@@ -174,7 +175,8 @@ L2_MAE = (
     Clause("TypeError: ids that are no integers", tests=IDS_REFUSED),
     Clause(
         "TypeError: an eps that is traced or no number",
-        tests="test_reference.py::test_wrong_options_are_refused "
+        tests="test_sentences.py::test_a_number_that_is_traced_or_none_is_refused "
+        "test_reference.py::test_wrong_options_are_refused "
         "test_torch_modules.py::test_a_number_s_place_takes_no_bool_and_no_tensor",
     ),
     Clause(

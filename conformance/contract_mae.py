@@ -18,6 +18,7 @@ from conformance.contract_groups import (
     WRONG_SCALES,
 )
 
+SENTENCES = "test_sentences.py::"
 SCALED = "mae-scaled mae-scaled-sum mae-mask mae-wrt-target"
 SOURCES = (
     "test_reference.py::test_the_sources_of_the_intensity_scale "
@@ -161,9 +162,18 @@ INTENSITY_SCALE = (
         tests=SOURCES,
     ),
     Clause("A constant: no gradient flows through it.", tests=f"{SCALE_IS_CONSTANT} {SOURCES.split()[1]}"),
-    Clause("TypeError: Integer, bool or complex amplitudes", tests="TODO"),
-    Clause("TypeError: a complex mask", tests="test_tensorflow_refusals.py::test_masks"),
-    Clause("TypeError: an nphotons that is traced or no number", tests="TODO"),
+    Clause(
+        "TypeError: Integer, bool or complex amplitudes",
+        tests=f"{SENTENCES}test_a_scale_of_anything_but_real_floats_is_refused",
+    ),
+    Clause(
+        "TypeError: a complex mask",
+        tests=f"{SENTENCES}test_a_complex_mask_of_a_scale_is_refused test_tensorflow_refusals.py::test_masks",
+    ),
+    Clause(
+        "TypeError: an nphotons that is traced or no number",
+        tests=f"{SENTENCES}test_a_number_that_is_traced_or_none_is_refused",
+    ),
     Clause(
         "ValueError: The argument that `source` requires is missing or has a wrong shape, a mask that does not "
         "broadcast, or a number is not finite and above 0",
@@ -172,12 +182,13 @@ INTENSITY_SCALE = (
     Clause(
         "With the `dataset` scale the mean count per pixel is nphotons / (H W).",
         "nll-scale-dataset",
-        "TODO",
+        f"{SENTENCES}test_the_mean_count_per_pixel_is_that_of_nphotons",
     ),
     Clause(
         "A data set without light gives inf, and one whose sum of squares overflows, or that holds a NaN or inf in a "
         "valid element, NaN.",
-        tests="test_reference.py::test_an_overflowing_norm_is_never_a_silent_zero "
+        tests=f"{SENTENCES}test_a_data_set_without_light_has_no_scale "
+        "test_reference.py::test_an_overflowing_norm_is_never_a_silent_zero "
         f"{TENSORFLOW}test_the_scale_from_a_photon_number",
     ),
     Clause("Source: this project's contract, version 1.", remark="where the formula comes from"),

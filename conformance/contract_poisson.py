@@ -200,7 +200,10 @@ NLL = (
     Clause("TypeError: Integer, bool, complex or mixed dtypes", tests=WRONG_ARRAYS),
     Clause("TypeError: a complex mask", tests=WRONG_MASKS),
     Clause("TypeError: a scale that is no real number", tests=WRONG_SCALES),
-    Clause("TypeError: a floor or normaliser value that is traced or no number", tests="TODO"),
+    Clause(
+        "TypeError: a floor or normaliser value that is traced or no number",
+        tests="test_sentences.py::test_a_number_that_is_traced_or_none_is_refused",
+    ),
     Clause(
         "ValueError: Wrong rank, empty or different shapes, a mask that does not broadcast, a scale that is no scalar, "
         "an unknown option, a number missing, superfluous, or not finite and above 0 in the computing dtype",

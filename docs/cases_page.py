@@ -87,7 +87,8 @@ def cases_page(golden: GoldenSet) -> str:
     """Return the page; nothing is run."""
     if set(DTYPE_COLUMNS) != set(ALL_DTYPES):
         raise ValueError(f"columns: got {DTYPE_COLUMNS}, wanted one for each of {ALL_DTYPES}")
-    heads = ["case", "options", "shape", "why", "catches", "value", "gradient", *DTYPE_COLUMNS]
+    heads = ["case", "options", "shape", "why", "catches", "difficulty of value", "of gradient"]
+    heads += [f"resolution in {dtype}" for dtype in DTYPE_COLUMNS]
     lines = [INTRODUCTION.format(digest=golden.digest[:12], cases=len(golden.cases), nothing=NOTHING)]
     with np.errstate(all="ignore"):
         for loss in LOSSES:

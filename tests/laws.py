@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ DTYPES = ("float32", "float64")
 COMPILED = {"jax": "jit", "torch": "eager", "tensorflow": "function"}
 """The fastest way of each framework to answer hundreds of questions of one shape."""
 LAWFUL = settings(
-    derandomize=True,  # the same examples on every machine: a red run can be run again
+    derandomize=True,  # the same examples in every run: a red one can be run again
     database=None,
     deadline=None,
     max_examples=int(os.environ.get("PTYCHO_LAW_EXAMPLES", "15")),
@@ -42,9 +42,8 @@ class Side:
     bounds: Bounds
 
 
-@cache
-def backend(framework: str) -> Backend:
-    return load_backend(framework)
+BACKENDS: dict[str, Backend] = {name: load_backend(name) for name in FRAMEWORKS}
+"""Loaded before anything is drawn: Hypothesis draws the constants of modules that it finds loaded, too."""
 
 
 def question(loss: str, prediction: Array, target: Array, mask: Any = None, view_ids: Any = None, **options: Any) -> Question:
@@ -59,8 +58,8 @@ def answer(framework: str, asked: Question, dtype: str, mode: str | None = None,
     if scale is not None:
         shipped = replace(asked, parameters=replace(asked.parameters, scale=replace(scale, value=1.0)))
     mode = mode or COMPILED[framework]
-    codepath = backend(framework).shipped(shipped)
-    got = backend(framework).answer(codepath, asked, dtype=dtype, mode=mode, device="cpu", loss_scale=loss_scale)
+    codepath = BACKENDS[framework].shipped(shipped)
+    got = BACKENDS[framework].answer(codepath, asked, dtype=dtype, mode=mode, device="cpu", loss_scale=loss_scale)
     assert not got.misdeeds
     assert got.value_dtype == computing_dtype(dtype) and got.value.shape == asked.value_shape
     return got
@@ -74,7 +73,9 @@ def signs(asked: Question) -> Array:
     else:
         parts = [array.real for array in arrays]
     unit = float(np.min(lowest_bit(np.stack(parts))))
-    whole = [_integers(part, unit if np.isfinite(unit) else 1.0) for part in parts]
+    if unit == np.inf:
+        return np.zeros(asked.prediction.shape, np.int8)
+    whole = [np.array([int(x) for x in (part / unit).ravel()], object).reshape(part.shape) for part in parts]
     if asked.parameters.domain == "field":
         p, t = (whole[i] * whole[i] + whole[i + 1] * whole[i + 1] for i in (0, 2))
     elif asked.parameters.domain == "amplitude":
@@ -84,19 +85,13 @@ def signs(asked: Question) -> Array:
     if asked.loss == "amplitude_mae":
         return _sign(p - t)
     label = Scopes(asked).label
-    floor = Fraction(asked.parameters.eps / unit) ** 2 if np.isfinite(unit) else Fraction(1)
-    if asked.parameters.domain == "intensity":
-        floor *= Fraction(unit)  # eps^2 / unit
+    floor = Fraction(asked.parameters.eps) ** 2 / Fraction(unit) ** (1 if asked.parameters.domain == "intensity" else 2)
     energies = []
     for number in (p, t):
         each = np.abs(number).sum((2, 3))
         total = np.array([max(each[label == one].sum(), floor) for one in range(label.max() + 1)], object)
         energies.append(total[label][:, :, None, None])
     return _sign(p * energies[1] - t * energies[0])
-
-
-def _integers(numbers: Array, unit: float) -> Array:
-    return np.array([int(number) for number in (numbers / unit).ravel()], object).reshape(numbers.shape)
 
 
 def _sign(numbers: Array) -> Array:

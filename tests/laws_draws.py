@@ -12,6 +12,8 @@ from conformance.case import Array
 
 SHAPE = (4, 3, 3, 4)
 """Height and width differ, and no axis is 1 or 2: an axis that is mistaken for another is seen."""
+EAGER_SHAPE = (4, 4, 4, 4)
+"""The one shape of eager JAX, which compiles each operation for each shape."""
 SCOPES = ("sample", "patch", "view", "batch")
 REGIMES = ("level", "wide", "sparse", "spiked", "flat")
 RELATIONS = ("apart", "near", "mixed", "swapped")

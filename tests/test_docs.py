@@ -64,7 +64,6 @@ def test_one_failure_is_named_in_its_row_and_nowhere_hidden(golden: GoldenSet, g
 def test_check_exits_1_with_a_diff_and_0_without(
     golden: GoldenSet, generate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("matplotlib", reason="the figure is drawn in the docs environment")
     wanted = {"a.md": "one\ntwo\n", "b.md": "three\n"}
     (tmp_path / "a.md").write_text("one\n2\n")
     assert generate.check(tmp_path, golden, wanted) == 1

@@ -67,4 +67,5 @@ def test_all_bits_of_numpy_ids_are_compared(ids: np.ndarray) -> None:
         float(oracle.amplitude_l2_mae(p, ONES, scope=scope, view_ids=ids if scope == "view" else None))
         for scope in ("view", "sample", "batch")
     )
-    assert view == pytest.approx(sample, rel=1e-6) != pytest.approx(batch, rel=1e-6)
+    assert view == pytest.approx(sample, rel=1e-6)
+    assert view != pytest.approx(batch, rel=1e-2)

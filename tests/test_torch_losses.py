@@ -88,7 +88,7 @@ def test_domains_are_the_formula_and_have_gradient_zero_at_zero(loss: str, domai
         of = plain.groups("sample", SHAPE)
         wanted = plain.l2_mae(p.numpy(), t.numpy(), w, valid, of, domain=domain)
     assert_derivatives(got, wanted, cotangent)
-    assert domain == "amplitude" or (got[1][p == 0] == 0).all() and (got[2][t == 0] == 0).all()
+    assert domain == "amplitude" or ((got[1][p == 0] == 0).all() and (got[2][t == 0] == 0).all())
     assert got[0].dtype == torch.float64 and got[1].dtype == p.dtype
 
 

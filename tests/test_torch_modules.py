@@ -108,9 +108,9 @@ def test_configurations_that_do_not_fit_together(options: dict[str, Any], said: 
 
 def test_a_number_s_place_takes_no_bool_and_no_tensor() -> None:
     for wrong in (True, "1", torch.tensor(1.0)):
-        with pytest.raises(TypeError, match="intensity_scale: got .*, wanted a number"):
+        with pytest.raises(TypeError, match=r"intensity_scale: got .*, wanted a number"):
             LossConfig(intensity_scale=wrong)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="eps: got .*, wanted a number"):
+        with pytest.raises(TypeError, match=r"eps: got .*, wanted a number"):
             amplitude_l2_mae(X, X, eps=wrong)  # type: ignore[arg-type]
     assert LossConfig(intensity_scale=np.float32(2)).intensity_scale == 2
 

@@ -1,5 +1,6 @@
 """JAX: the reference itself, judged like the rest, and anybody's JAX loss. The only module that imports oracle."""
 
+import os
 from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
@@ -66,7 +67,9 @@ class JaxBackend:
             "jax": jax.__version__,
             "jaxlib": version("jaxlib"),
             "device": str(found.device_kind),
-            "matmul_precision": "highest",
+            "tf32": "off: matmul_precision highest",
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),
+            "threads": str(os.cpu_count()),
             "subnormals": "kept" if half_of_smallest > 0 else "flushed",
         }
 

@@ -126,6 +126,8 @@ class TensorFlowBackend:
             "tf32": "on" if tf32 else "off",
             "subnormals": "kept" if half_of_smallest > 0 else "flushed",
             "intra_op_threads": str(tf.config.threading.get_intra_op_parallelism_threads()),
+            "deterministic_ops": os.environ.get("TF_DETERMINISTIC_OPS", "default"),
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         }
 
@@ -154,6 +156,8 @@ class TensorFlowBackend:
                 run = self._prepared.get(codepath, f"{mode} {position}", _compile)
                 value, gradient = run(operands, arrays, tf.constant(loss_scale, tf.float64))
         misdeeds = []
+        if device == "cuda" and "GPU" not in value.device:  # TensorFlow moves what has no kernel, and says nothing
+            misdeeds.append(f"the value was computed on {value.device}, wanted {device}")
         if gradient is None:
             misdeeds.append(f"the gradient with respect to the {question.parameters.wrt} is None: nothing can train")
             gradient = tf.zeros_like(operands[position])

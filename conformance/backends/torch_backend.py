@@ -1,7 +1,5 @@
 """Torch: the shipped losses and anybody's, eager, compiled, transformed and in other memory layouts."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
 
@@ -17,6 +15,7 @@ from conformance.backends.answer import (
     scale_argument,
 )
 from conformance.backends.torch_modes import MODES, arranged, by_autograd, by_transform, compiled, probe_compiler
+from conformance.backends.torch_precision import full_precision, reduced_precision
 from conformance.case import Array, Parameters, Question
 from conformance.codepaths import torch_losses
 from conformance.exit_codes import BackendError
@@ -46,20 +45,6 @@ def _shipped(loss: str, parameters: Parameters) -> Codepath:
         return value
 
     return derived
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Switch TF32 off for the time of a call: no hypothesis of the tolerances covers its 11 bits."""
-    switches: tuple[Any, Any] = (torch.backends.cuda.matmul, torch.backends.cudnn)  # modules without types
-    before = [switch.allow_tf32 for switch in switches]
-    try:
-        for switch in switches:
-            switch.allow_tf32 = False
-        yield
-    finally:
-        for switch, allowed in zip(switches, before):
-            switch.allow_tf32 = allowed
 
 
 @cache
@@ -93,23 +78,23 @@ class TorchBackend:
 
     def __init__(self) -> None:
         self._prepared = Prepared()
-        self._probed = False
+        self._probed: set[str] = set()
 
     def environment(self, device: str) -> dict[str, str]:
         if device == "cuda" and not torch.cuda.is_available():
             raise BackendError("backend torch: no device 'cuda' (torch.cuda.is_available() is False); use --device cpu")
         _warm_up(device)
-        with _full_precision():
-            tf32 = bool(torch.backends.cuda.matmul.allow_tf32) or torch.backends.cudnn.allow_tf32
+        with full_precision():
+            tf32, matmul_precision = reduced_precision(), torch.get_float32_matmul_precision()
             half_of_smallest = torch.tensor(2.0**-126, device=device) * torch.tensor(0.5, device=device)
         return {
             "torch": torch.__version__,
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
             "cuda": str(torch.version.cuda),
             "threads": str(torch.get_num_threads()),
-            "tf32": "on" if tf32 else "off",
+            "tf32": tf32,
             "subnormals": "kept" if half_of_smallest.item() > 0 else "flushed",
-            "float32_matmul_precision": torch.get_float32_matmul_precision(),
+            "float32_matmul_precision": matmul_precision,
             "deterministic_algorithms": str(torch.are_deterministic_algorithms_enabled()),
         }
 
@@ -133,15 +118,17 @@ class TorchBackend:
             operands.append(torch.tensor(scale, dtype=real, device=device))
         keywords = {name: torch.tensor(array, device=device) for name, array in keyword_operands(question).items()}
         before = [operand.clone() for operand in operands]
-        if mode == "compile" and not self._probed:
-            probe_compiler()
-            self._probed = True
+        if mode == "compile" and device not in self._probed:
+            probe_compiler(device)
+            self._probed.add(device)
         run = self._prepared.get(codepath, mode, compiled) if mode == "compile" else codepath
         way = by_transform if mode in ("func", "vmap") else by_autograd
         position = 1 if question.parameters.wrt == "target" else 0
-        with _full_precision():
+        with full_precision():
             value, gradient = way(run, operands, keywords, position, mode, loss_scale)
         misdeeds = []
+        if value.device.type != torch.device(device).type:
+            misdeeds.append(f"the value was computed on {value.device}, wanted {device}")
         if gradient is None:
             misdeeds.append(f"the value does not depend on the {question.parameters.wrt} through autograd")
             gradient = torch.zeros_like(operands[position])

@@ -21,22 +21,23 @@ def compiled(codepath: Codepath, _: str) -> Codepath:
     return made
 
 
-def probe_compiler() -> None:
-    """Raise BackendError unless torch.compile compiles: falling back to eager would judge another codepath."""
+def probe_compiler(device: str) -> None:
+    """Raise BackendError unless torch.compile compiles for the device: eager would be another codepath."""
     graphs: list[Any] = []
 
     def note(graph: Any, _: Any) -> Any:
         graphs.append(graph)
         return graph.forward
 
-    torch.compile(lambda x: 2 * x, backend=note)(torch.ones(3))
+    torch.compile(lambda x: 2 * x, backend=note)(torch.ones(3, device=device))
     if not graphs:
         raise BackendError("backend torch: mode compile is switched off by TORCHDYNAMO_DISABLE; unset it")
     try:
-        torch.compile(lambda x: 2 * x + 1)(torch.ones(3))
+        torch.compile(lambda x: 2 * x + 1)(torch.ones(3, device=device))
     except Exception as error:  # a compiler may be missing or broken in any way
         text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise BackendError(f"backend torch: mode compile does not start ({text}); install a C++ compiler") from error
+        missing = "Triton" if device == "cuda" else "a C++ compiler"
+        raise BackendError(f"backend torch: mode compile does not start ({text}); install {missing}") from error
 
 
 def compiling(mode: str) -> AbstractContextManager[Any]:

@@ -116,6 +116,11 @@ def _slope_of_target(p: Tensor, t: Tensor, s: Tensor, floor: Tensor | None, cons
 
 
 class _Element(torch.autograd.Function):
+    """One element's loss; its gradient is made of ordinary operations, so that it can be differentiated in turn.
+
+    It has no `jvp`: with one it would not compile, and forward over forward would silently give zeros.
+    """
+
     generate_vmap_rule = True
 
     @staticmethod
