@@ -49,7 +49,7 @@ BEYOND = (
         "Every loss can be differentiated twice, and traced, compiled and mapped over like any other function.",
         tests=f"{SECOND} test_reference.py::test_vmap_over_questions_gives_each_its_own_answer "
         "test_torch_second_use.py::test_function_transforms_agree_with_autograd "
-        "test_torch_second_use.py::test_it_compiles_to_one_graph_and_no_number_is_baked_in "
+        "test_torch_second_use.py::test_every_branch_is_one_graph_that_reads_nothing_on_the_host "
         "test_tensorflow_second_use.py::test_one_trace_serves_batches_of_every_size "
         "test_tensorflow_second_use.py::test_vectorized_map_is_a_loop",
     ),

@@ -67,6 +67,6 @@ SCALE_IS_CONSTANT = (
 )
 KEPT = (
     "test_reference.py::test_wrong_options_are_refused "
-    "test_torch_second_use.py::test_it_compiles_to_one_graph_and_no_number_is_baked_in"
+    "test_torch_second_use.py::test_compiled_for_dynamic_shapes_no_number_is_baked_in"
 )
 """A number given to one compiled function does not reach the next."""

@@ -19,7 +19,7 @@ from conformance.contract_groups import (
     WRONG_OPTIONS,
 )
 
-LAWS, BITS = "test_laws_amplitude.py::", "test_laws_bits.py::"
+LAWS, BITS, DOMAINS = "test_laws_amplitude.py::", "test_laws_bits.py::", "test_laws_domains.py::"
 IDS_REFUSED = (
     f"{EVERYWHERE} test_reference.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
     "test_tensorflow_refusals.py::test_scopes_and_ids"
@@ -221,7 +221,9 @@ L2_MAE = (
         "Domain `intensity` multiplies g_i by 1 / (2 p_i), and `field` by z_i / |z_i|, both 0 where p_i = 0.",
         "l2-intensity l2-intensity-d* l2-intensity-per-element l2-field l2-field-d* l2-field-real l2-field-per-element "
         "l2-wrt-target-intensity l2-wrt-target-field",
-        "test_reference.py::test_domains_take_the_modulus_and_nothing_at_zero",
+        "test_reference.py::test_domains_take_the_modulus_and_nothing_at_zero "
+        f"{DOMAINS}test_the_loss_of_squares_is_that_of_amplitudes_and_its_gradient_over_2_p "
+        f"{DOMAINS}test_the_loss_of_fields_is_that_of_their_moduli_and_its_gradient_points_along_them",
     ),
     Clause(
         "A complex gradient is d/dRe + i d/dIm, as in Torch and TensorFlow; `jax.grad` returns the conjugate of that, "

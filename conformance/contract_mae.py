@@ -140,7 +140,11 @@ INTENSITY_SCALE = (
         "nll-mask-scale-dataset",
         f"{SOURCES} {WRONG_MASKS}",
     ),
-    Clause("Nonzero: valid.", "nll-mask-scale-dataset", SOURCES),
+    Clause(
+        "Nonzero: valid.",
+        "nll-mask-scale-dataset",
+        "test_laws_scale.py::test_the_scale_follows_powers_of_two_and_ignores_masked_elements_bit_for_bit",
+    ),
     Clause(
         "Masked elements add nothing to the sums and may hold NaN or inf; the mean is over all B * C patterns, the "
         "wholly masked ones too.",
@@ -182,7 +186,8 @@ INTENSITY_SCALE = (
     Clause(
         "With the `dataset` scale the mean count per pixel is nphotons / (H W).",
         "nll-scale-dataset",
-        f"{SENTENCES}test_the_mean_count_per_pixel_is_that_of_nphotons",
+        f"{SENTENCES}test_the_mean_count_per_pixel_is_that_of_nphotons "
+        "test_laws_scale.py::test_the_mean_pattern_has_nphotons",
     ),
     Clause(
         "A data set without light gives inf, and one whose sum of squares overflows, or that holds a NaN or inf in a "

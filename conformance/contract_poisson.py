@@ -2,7 +2,6 @@
 
 from conformance.clause import Clause
 from conformance.contract_groups import (
-    EVERYWHERE,
     FORM,
     HALF_NLL,
     KEPT,
@@ -10,49 +9,24 @@ from conformance.contract_groups import (
     NOT_FINITE_NLL,
     NOTHING_NLL,
     SCALE_IS_CONSTANT,
-    TORCH_OPTIONS,
     WRONG_ARRAYS,
     WRONG_MASKS,
     WRONG_NUMBERS,
     WRONG_OPTIONS,
     WRONG_SCALES,
 )
+from conformance.contract_groups_poisson import (
+    ACCURATE,
+    BOTH_SIDES,
+    EDGES,
+    FORMULA,
+    GIVEN_NUMBERS,
+    GUARDED_EDGES,
+    LAWS,
+    NORMALISED,
+    OF_TARGET,
+)
 
-FORMULA = (
-    "test_reference.py::test_constants_and_guards_are_their_formulas test_torch_poisson.py::test_nll_is_the_formula "
-    "test_tensorflow_poisson.py::test_every_guard_constant_and_reduction"
-)
-EDGES = (
-    "test_reference.py::test_edges_without_a_guard test_torch_poisson.py::test_the_edges_of_counts_and_rates "
-    "test_tensorflow_poisson.py::test_the_edges_without_a_guard"
-)
-GUARDED_EDGES = (
-    "test_reference.py::test_edges_with_a_guard test_torch_poisson.py::test_a_clamp_passes_no_gradient_below_the_floor"
-)
-NORMALISED = (
-    "test_reference.py::test_normalisers_divide_the_result_and_carry_no_gradient "
-    "test_torch_poisson.py::test_normalisers_divide_and_get_no_gradient "
-    "test_tensorflow_poisson.py::test_normalisers_divide_the_result_and_get_no_gradient"
-)
-ACCURATE = (
-    "test_reference.py::test_float32_keeps_seven_digits_at_any_count "
-    "test_torch_poisson.py::test_float32_deviance_and_gradient_keep_six_digits_at_any_count "
-    "test_tensorflow_poisson.py::test_float32_keeps_seven_digits_at_a_billion_photons_per_pixel "
-    "test_precision.py::test_the_shipped_nll_keeps_what_autodiff_loses"
-)
-BOTH_SIDES = (
-    "test_reference.py::test_the_deviance_on_both_sides_of_the_series "
-    "test_tensorflow_poisson.py::test_float64_deviance_has_full_accuracy_on_both_sides_of_the_series"
-)
-GIVEN_NUMBERS = (
-    f"{EVERYWHERE} test_reference.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
-    "test_tensorflow_refusals.py::test_numbers_and_the_options_that_use_them"
-)
-OF_TARGET = (
-    "test_reference.py::test_constants_and_guards_are_their_formulas test_torch_poisson.py::test_nll_is_the_formula "
-    "test_tensorflow_poisson.py::"
-    "test_every_constant_without_reduction_and_its_gradient_with_respect_to_the_target"
-)
 NO_SUM = "nll-per-element nll-lgamma-per-element nll-*-per-element nll-saturated-span nll-span nll-stirling-near-one"
 
 NLL = (
@@ -77,9 +51,14 @@ NLL = (
     Clause(
         "lambda and k are photons per pixel; counts need not be integers.",
         "nll-non-integer nll-rare nll-lgamma-non-integer nll-stirling-near-one",
+        f"{LAWS}test_photons_times_c_multiply_deviance_and_gradient",
     ),
     Clause("Half types are cast up to float32 once, before anything else.", tests=HALF_NLL),
-    Clause("The formulas hold for signed amplitudes too.", "nll-signed", BOTH_SIDES),
+    Clause(
+        "The formulas hold for signed amplitudes too.",
+        "nll-signed",
+        f"{BOTH_SIDES} {LAWS}test_signs_of_amplitudes_do_not_matter",
+    ),
     Clause(
         "intensity_scale : float or real scalar array",
         "nll-typical nll-scale-24-bits nll-billion",
@@ -88,6 +67,7 @@ NLL = (
     Clause(
         "s, given, or derived with `oracle.intensity_scale`.",
         "nll-scale-24-bits nll-scale-dataset nll-scale-closed-form nll-mask-scale-dataset nll-frozen-sum",
+        f"{LAWS}test_amplitudes_times_c_with_a_derived_scale_have_the_same_loss",
     ),
     Clause(
         "A constant of the data set, never differentiated; held in the computing dtype, float32 for half types.",
@@ -104,7 +84,7 @@ NLL = (
         "Masked elements add nothing to value, gradient (exactly 0), numbers of elements or normaliser, and may hold "
         "NaN or inf in both arrays.",
         "nll-mask*",
-        MASKED_NLL,
+        f"{MASKED_NLL} {LAWS}test_what_masked_elements_hold_does_not_matter",
     ),
     Clause("Where nothing is valid, loss and gradient are 0.", "nll-mask-all nll-mask-sample-sum", NOTHING_NLL),
     Clause(
@@ -112,7 +92,11 @@ NLL = (
         "nll-typical nll-lgamma nll-stirling nll-saturated-million",
         WRONG_OPTIONS,
     ),
-    Clause("Data-only term.", "nll-lgamma nll-stirling-sum nll-saturated-apart", FORMULA),
+    Clause(
+        "Data-only term.",
+        "nll-lgamma nll-stirling-sum nll-saturated-apart",
+        f"{LAWS}test_constants_add_data_only_terms",
+    ),
     Clause("`none`: dropped.", "nll-typical nll-sum", FORMULA),
     Clause(
         "`lgamma`: log Gamma(k + 1).",
@@ -130,7 +114,7 @@ NLL = (
         "`saturated`: k log k - k, which makes the loss the deviance D >= 0, 0 where p = t.",
         "nll-saturated-milli nll-saturated-million nll-saturated-billion nll-saturated-apart nll-saturated-span "
         "nll-saturated-equal nll-saturated-zero-counts nll-shot-noise-saturated nll-mask-per-element nll-frozen-sum",
-        f"{FORMULA} {BOTH_SIDES}",
+        f"{FORMULA} {BOTH_SIDES} {LAWS}test_the_deviance_is_0_where_the_amplitudes_are_equal_and_above_0_elsewhere",
     ),
     Clause(
         "They are different constants, not approximations of one another.",
@@ -147,7 +131,12 @@ NLL = (
         f"{FORMULA} {GUARDED_EDGES}",
     ),
     Clause("`log_add`: log(lambda + rate_floor), in the logarithm only.", "nll-log-add*", FORMULA),
-    Clause("Three different functions.", "nll-vacuum nll-vanishing nll-clamp nll-log-add"),
+    Clause(
+        "Three different functions.",
+        "nll-vacuum nll-vanishing nll-clamp nll-log-add",
+        f"{LAWS}test_a_clamp_above_its_floor_is_no_guard_and_below_it_the_loss_at_the_floor "
+        f"{LAWS}test_a_logarithm_of_rate_plus_floor_is_less_by_k_log1p_of_floor_over_rate",
+    ),
     Clause("rate_floor : float", "nll-clamp nll-log-add nll-clamp-zero-rate", GIVEN_NUMBERS),
     Clause(
         "Photons per pixel, finite and above 0; required by a guard, and refused without one.",
@@ -166,7 +155,7 @@ NLL = (
     Clause(
         "What the whole result is divided by, a constant for the gradient.",
         "nll-batch-mean* nll-frozen* nll-mask-batch-mean",
-        NORMALISED,
+        f"{NORMALISED} {LAWS}test_a_normaliser_divides_value_and_gradient",
     ),
     Clause(
         "`batch_mean_amplitude`: 1e-8 + mean of the valid t of this batch, unscaled.",
@@ -218,7 +207,7 @@ NLL = (
     Clause(
         "none: w 2 s^2 (p - t)(p + t) / p, which is 0 where p = t = 0",
         "nll-typical nll-quarter-off nll-equal nll-dead-pixels nll-thousand nll-million nll-billion nll-shot-noise",
-        f"{FORMULA} {EDGES}",
+        f"{FORMULA} {EDGES} {LAWS}test_the_gradient_along_the_prediction_is_twice_the_excess_of_photons",
     ),
     Clause(
         "clamp: the same where lambda > rate_floor, else 0",

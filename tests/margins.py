@@ -122,8 +122,25 @@ def _summary(task: Task, dtype: str, found: Sequence[tuple[str, Verdict]], secon
     )
 
 
+def _described(worst: tuple[float, str, str]) -> str:
+    margin, name, case = worst
+    return f"{margin:5.3f} {f'{name} {case}' if case else '-':44}"
+
+
+def show(line: Line) -> None:
+    """Print one line of the table, and beneath it what was rejected."""
+    print(
+        f"{line.framework:10} {line.mode:13} {line.dtype:8} {line.judged:6} {line.skipped:5}  {_described(line.value)} "
+        f"{_described(line.gradient)} {_described(line.tied)} {line.seconds:6.0f}"
+        f"{'' if line.good else '  <-- not good'}",
+        flush=True,
+    )
+    for text in line.rejected:
+        print(f"    rejected: {text}", flush=True)
+
+
 def measure(task: Task) -> list[Line]:
-    """Judge one framework in one mode, dtype by dtype."""
+    """Judge one framework in one mode, dtype by dtype, and show each as soon as it is there."""
     remember_bounds()
     backend = load_backend(task.framework)
     backend.environment(task.device)
@@ -147,24 +164,8 @@ def measure(task: Task) -> list[Line]:
             for strategy, case in asked(task, cases, dtype)
         ]
         lines.append(_summary(task, dtype, found, perf_counter() - start))
+        show(lines[-1])
     return lines
-
-
-def _described(worst: tuple[float, str, str]) -> str:
-    margin, name, case = worst
-    return f"{margin:5.3f} {f'{name} {case}' if case else '-':44}"
-
-
-def show(line: Line) -> None:
-    """Print one line of the table, and beneath it what was rejected."""
-    print(
-        f"{line.framework:10} {line.mode:13} {line.dtype:8} {line.judged:6} {line.skipped:5}  {_described(line.value)} "
-        f"{_described(line.gradient)} {_described(line.tied)} {line.seconds:6.0f}"
-        f"{'' if line.good else '  <-- not good'}",
-        flush=True,
-    )
-    for text in line.rejected:
-        print(f"    rejected: {text}", flush=True)
 
 
 def _arguments() -> argparse.Namespace:
@@ -205,9 +206,7 @@ def main() -> int:
     good = True
     with get_context("spawn").Pool(min(given.processes, len(tasks)), maxtasksperchild=1) as pool:
         for lines in pool.imap_unordered(measure, tasks, chunksize=1):
-            for line in lines:
-                show(line)
-                good = good and line.good
+            good = good and all(line.good for line in lines)
     print("no right codepath is rejected" if good else "NOT GOOD: see above")
     return 0 if good else 1
 

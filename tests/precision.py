@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from frameworks import operations
-from wrong_losses import nll
+from wrong_losses import plain_nll
 
 from conformance.backends import BACKENDS, Backend, load_backend
 from conformance.backends.answer import Codepath
@@ -64,7 +64,7 @@ def rows(names: Sequence[str], modes: Sequence[str] = ()) -> Iterator[Row]:
         ops = operations(name)
 
         def plain(p: object, t: object, s: object, ops: object = ops) -> object:
-            return nll(ops, p, t, s)  # type: ignore[arg-type]
+            return plain_nll(ops, p, t, s)  # type: ignore[arg-type]
 
         for mode in [mode for mode in backend.modes if not modes or mode in modes]:
             _, gradient = _worst(backend, [golden[name] for name in GRADIENT_CASES + DEVIANCE_CASES], mode)

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from wrong_losses import Maker, l2, nll, norm
+from wrong_losses import Maker, l2, modulus, nll, norm
 
 
 def _by_signs(ops: SimpleNamespace, p: Any, t: Any) -> Any:
@@ -36,29 +36,31 @@ def _norm_axis_by_axis(ops: SimpleNamespace, p: Any, t: Any) -> Any:
         energy = ops.sum(ops.sum(ops.sum(x * x, (3,)), (2,)), (1,))
         lit = energy > 0
         root = ops.sqrt(ops.where(lit, energy, ops.ones(energy)))
-        return x / ops.at_least(ops.where(lit, root, 0 * root), 2.0**-40)
+        return x / ops.at_least(ops.where(lit, root, 0 * root) + 0 * root, 2.0**-40)
 
     return ops.mean(ops.abs(unit(t) - unit(p)))
 
 
 def _rate_from_square(ops: SimpleNamespace, p: Any, t: Any, s: Any) -> Any:
     a = s * s
-    rate, counts = a * (p * p), a * (t * t)
-    seen = counts > 0
-    return ops.mean(rate) - ops.mean(counts * ops.log(ops.where(seen, rate, ops.ones(rate))))
+    counts = a * (t * t)
+    safe = ops.where(counts > 0, modulus(ops, p), ops.ones(p))
+    return ops.mean(a * (p * p)) - ops.mean(counts * (ops.log(a) + 2 * ops.log(safe)))
 
 
 def _logs_apart(ops: SimpleNamespace, p: Any, t: Any, s: Any) -> Any:
     counts = (s * t) ** 2
-    safe = ops.where(counts > 0, p, ops.ones(p))
-    return ops.mean((s * p) ** 2 - counts * (2 * ops.log(s) + ops.log(safe * safe)))
+    safe = ops.where(counts > 0, modulus(ops, p), ops.ones(p))
+    return ops.mean((s * p) ** 2 - counts * 2 * (ops.log(s) + ops.log(safe)))
 
 
 def _closed_form_gradient(ops: SimpleNamespace, p: Any, t: Any, s: Any) -> Any:
-    """The value of the formula, the gradient 2 s^2 (p - t) (p + t) / p put in by hand."""
-    dead = (p == 0) & (t == 0)
-    slope = 2 * s * s * (p - t) * (p + t) / ops.where(dead, ops.ones(p), p)
-    return ops.stop(nll(ops, p, t, s)) + ops.mean(ops.stop(slope) * (p - ops.stop(p)))
+    """The value of the formula, the gradient 2 s^2 (p - t) (p + t) / p put in by hand where it is finite."""
+    safe = ops.where(t == 0, ops.ones(p), modulus(ops, s * p))
+    natural = (s * p) ** 2 - 2 * (s * t) ** 2 * ops.log(safe)
+    slope = 2 * s * s * (p - t) * (p + t) / ops.where(p == 0, ops.ones(p), p)
+    by_hand = ops.stop(natural) + ops.stop(slope) * (p - ops.stop(p))
+    return ops.mean(ops.where((p == 0) & (t != 0), natural, by_hand))
 
 
 RIGHT: dict[str, tuple[str, Maker]] = {

@@ -13,6 +13,7 @@ from laws_draws import SHAPE, garbage, masks, rates, whole
 from conformance.case import Array, Question, Scale
 
 pytestmark = [pytest.mark.parametrize("dtype", DTYPES), pytest.mark.parametrize("framework", FRAMEWORKS)]
+SIZE = int(np.prod(SHAPE))
 CONSTANTS = ("none", "lgamma", "stirling", "saturated")
 NPHOTONS, FACTOR = 1000.0, 7.0
 FLOOR = 2.0**-4
@@ -93,14 +94,14 @@ def test_the_gradient_along_the_prediction_is_twice_the_excess_of_photons(
 
 
 @LAWFUL
-@given(pair=rates(), mask=masks(), scale=scales, equal=st.binary(min_size=int(np.prod(SHAPE)), max_size=int(np.prod(SHAPE))))
+@given(pair=rates(), mask=masks(), scale=scales, equal=st.binary(min_size=SIZE, max_size=SIZE))
 def test_the_deviance_is_0_where_the_amplitudes_are_equal_and_above_0_elsewhere(
     framework: str, dtype: str, pair: Any, mask: Array, scale: Scale, equal: bytes
 ) -> None:
-    """No tolerance: in amplitude form rounding cannot make it negative. A neighbour in float32 is told apart, too."""
+    """No tolerance: in amplitude form rounding cannot make it negative. Neighbours in float32 are told apart, too."""
     p, t = pair
     chosen = np.frombuffer(equal, np.uint8).reshape(SHAPE) % 4
-    t = np.where(chosen == 0, p, np.where(chosen == 1, p * (1 + 2.0**-20), t))
+    t = np.where(chosen == 0, p, np.where(chosen == 1, np.nextafter(p.astype(np.float32), np.inf) * (p > 0), t))
     asked = _asked((p, t), mask, scale, constant="saturated", reduction="none")
     got = answer(framework, asked, dtype)
     assert np.all(got.value >= 0)
@@ -190,7 +191,7 @@ def test_a_normaliser_divides_value_and_gradient(
 
 
 @LAWFUL
-@given(pair=rates(), mask=masks(), scale=scales, flips=st.binary(min_size=2 * 144, max_size=2 * 144))
+@given(pair=rates(), mask=masks(), scale=scales, flips=st.binary(min_size=2 * SIZE, max_size=2 * SIZE))
 def test_signs_of_amplitudes_do_not_matter(
     framework: str, dtype: str, pair: Any, mask: Array, scale: Scale, flips: bytes
 ) -> None:

@@ -204,6 +204,16 @@ def test_a_norm_that_overflows_is_no_silent_zero(domain: str, mode: str) -> None
         assert np.isnan(graded(lambda *pair: losses.amplitude_l2_mae(*pair, domain=domain), mode, *pair)[0])
 
 
+def test_masked_elements_are_zero_also_beside_a_number_that_is_not_finite() -> None:
+    t, p = arrays()
+    p[0, 0, 0, 0] = np.nan
+    valid = plain.everywhere(masks()["detector"], SHAPE).copy()
+    valid[0, 0, 0, 0] = True
+    for loss in (losses.amplitude_l2_mae, losses.amplitude_mae):
+        elements = np.asarray(loss(t, p, mask=valid, reduction="none"))
+        assert np.all(elements[~valid] == 0) and np.isnan(elements[0, 0, 0, 0])
+
+
 def test_a_negative_intensity_is_not_a_dark_one() -> None:
     t, p = arrays()
     p[0, 0, 0, 0] = -1
@@ -259,3 +269,7 @@ def test_a_scale_gets_no_gradient_and_may_be_a_variable_or_derived_from_the_targ
 
     of_s, of_gain, of_t = compiled(step, mode)(tf.identity(t))
     assert of_s == 0 and of_gain != 0 and not np.any(of_t)
+    with tf.GradientTape() as tape:
+        tape.watch(t)
+        derived = losses.intensity_scale(t, 1e6)
+    assert tape.gradient(derived, t) is None

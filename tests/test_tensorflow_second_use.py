@@ -42,6 +42,8 @@ def curvature(p: np.ndarray, t: np.ndarray, guard: str) -> np.ndarray:
 @pytest.mark.parametrize("guard", list(GUARDS))
 def test_a_nested_tape_gives_the_second_derivative(guard: str, mode: str) -> None:
     t, p = pair()
+    if guard != "none":  # where the NLL without a guard is infinite
+        p = tf.tensor_scatter_nd_update(p, [[1, 0, 0, 0]], tf.zeros(1, p.dtype))
 
     def step(y_true: Any, y_pred: Any) -> Any:
         with tf.GradientTape() as outer:

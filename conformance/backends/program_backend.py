@@ -66,6 +66,9 @@ class ProgramBackend:
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
         }
 
+    def transpose(self, array: Any, axes: tuple[int, ...]) -> Any:
+        return jnp.transpose(array, axes)
+
     def shipped(self, question: Question) -> Codepath:
         return Program(question)
 

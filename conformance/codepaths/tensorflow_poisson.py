@@ -60,7 +60,7 @@ def deviance(p: Tensor, t: Tensor, s: Tensor) -> tuple[Tensor, Any]:
 
     def backward(cotangent: Tensor) -> tuple[Tensor, Tensor, None]:
         of_log = cotangent * 2 * tf.square(s)
-        return of_log * _slope(p, t), of_log * 2 * tf.where(t == 0, t, t * _half_log_ratio(p, t)), None
+        return of_log * _slope(p, t), of_log * 2 * t * _half_log_ratio(p, t), None
 
     a, b = _unrecorded(tf.abs(p), tf.abs(t))
     excess = (s * (a - b)) * (s * (a + b))
@@ -120,8 +120,8 @@ def entropy(k: Tensor) -> Tensor:
 
 
 def _half_log_two_pi(k: Tensor) -> Tensor:
-    many, safe = _some(k, 1.0)
-    return tf.where(many, 0.5 * (LOG_2_PI + tf.math.log(safe)), k * 0)
+    """0.5 log(2 pi k) where k > 1."""
+    return 0.5 * (LOG_2_PI + tf.math.log(_some(k, 1.0)[1]))
 
 
 def beyond_deviance(k: Tensor, constant: str) -> Tensor:
