@@ -20,6 +20,15 @@ def groups(*names: str) -> list[str]:
     return [requirement for name in names for requirement in nox.project.dependency_groups(PYPROJECT, name)]
 
 
+CUDA = {
+    "torch": groups("torch"),
+    "jax": [*groups("jax"), "jax[cuda12]"],
+    "tensorflow": [*groups("tensorflow"), "tensorflow[and-cuda]"],
+    "tensorflow-program": [*groups("tensorflow", "jax"), "jax[cuda12]"],
+}
+"""The builds for GPUs, each framework in an environment of its own: their CUDA libraries do not agree."""
+
+
 def install(session: nox.Session, *requirements: str) -> None:
     """Install, with the CPU build of torch: from PIP_FIND_LINKS where that is set, else by uv's own choice."""
     wants_torch = any(requirement.startswith("torch") for requirement in requirements)
@@ -45,6 +54,27 @@ def conformance(session: nox.Session, backend: str) -> None:
     chosen = [argument for name in BACKENDS[backend] for argument in ("--backend", name)]
     arguments = session.posargs or ["--mode", "eager", "--mode", "compiled", "--report", "report.jsonl"]
     session.run("ptycho-oracle", "run", *chosen, *arguments)
+
+
+@nox.session
+@nox.parametrize("backend", [nox.param(name, id=name) for name in CUDA])
+def gpu(session: nox.Session, backend: str) -> None:
+    """Judge the shipped codepaths on a GPU: every case, eager and compiled; exit 4 where there is none.
+
+    `tensorflow-program` exports TensorFlow's programs first, and runs them where JAX has a GPU and TensorFlow has none.
+    """
+    automatic = {"UV_TORCH_BACKEND": "auto"} if session.venv_backend == "uv" and backend == "torch" else {}
+    session.install(".", *CUDA[backend], env=automatic)
+    modes = ["eager", "compiled"]
+    arguments: list[str] = []
+    if backend == "tensorflow-program":
+        folder = Path(session.create_tmp()) / "programs"
+        session.run("ptycho-oracle", "export-program", str(folder), env={"CUDA_VISIBLE_DEVICES": "-1"})
+        modes, arguments = ["xla"], ["--programs", str(folder)]
+    arguments += [argument for mode in modes for argument in ("--mode", mode)]
+    report = f"report-cuda-{backend}.jsonl"
+    arguments += ["--device", "cuda", "--report", report, *session.posargs]
+    session.run("ptycho-oracle", "run", "--backend", backend, *arguments)
 
 
 @nox.session

@@ -27,8 +27,7 @@ BEYOND = (
     Clause(
         "The switch of the amplitude loss never reaches the Poisson loss: the same call gives the same bits with it on "
         "and off.",
-        tests="test_codepaths.py::test_the_torch_nll_is_the_same_bits_with_the_flag_on_and_off "
-        "test_codepaths.py::test_the_keras_nll_is_the_same_bits_with_the_flag_on_and_off",
+        tests="test_laws_flag.py::test_the_nll_has_the_same_bits_with_the_flag_of_the_amplitude_loss_on_or_off",
     ),
     Clause(
         "No switch set, the amplitude loss is the legacy one.",
@@ -63,7 +62,11 @@ BEYOND = (
         "A batch split over devices or micro-batches gives, shard by shard and weighted by the numbers of valid "
         "elements, the loss and the gradient of the whole, for scope `sample` and `patch`; a scale, a batch mean and "
         "the norms of `view` and `batch` have to be taken over the whole batch first.",
-        tests="TODO",
+        tests="test_shards.py::test_shards_add_up "
+        "test_shards.py::test_a_norm_over_the_batch_is_another_loss_in_shards "
+        "test_shards.py::test_a_norm_and_a_coupling_reduced_over_the_batch_repair_it "
+        "test_shards.py::test_a_scale_taken_from_each_shard_is_another_loss "
+        "test_shards.py::test_a_mean_amplitude_of_each_shard_is_another_loss",
     ),
     Clause(
         "The same mistake is refused with the same class of error in JAX, Torch and TensorFlow.",

@@ -260,7 +260,10 @@ L2_MAE = (
     Clause(
         "A batch in shards, weighted by their numbers of valid elements, gives the same loss for `sample` and `patch`; "
         "`view` and `batch` need the sums of the whole batch.",
-        tests="TODO",
+        tests="test_shards.py::test_shards_add_up "
+        "test_shards.py::test_views_add_up_where_no_view_is_divided "
+        "test_shards.py::test_a_norm_over_the_batch_is_another_loss_in_shards "
+        "test_shards.py::test_a_norm_and_a_coupling_reduced_over_the_batch_repair_it",
     ),
     Clause("Source: this project's contract, version 1.", remark="where the formula comes from"),
     Clause(

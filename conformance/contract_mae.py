@@ -99,7 +99,7 @@ MAE = (
     Clause("A NaN or inf in a valid element gives a non-finite loss.", "mae-nan-* mae-inf-*", NOT_FINITE_MAE),
     Clause(
         "Additive over samples: shards weighted by their numbers of valid elements give the loss of the batch.",
-        tests="TODO",
+        tests="test_shards.py::test_shards_add_up",
     ),
     Clause(
         "Source: this project's contract, version 1; the amplitude loss that ptychography networks train with today.",
@@ -133,7 +133,8 @@ INTENSITY_SCALE = (
     Clause("t, required by `dataset`.", tests="test_reference.py::test_wrong_options_are_refused"),
     Clause(
         "All of the data set: a scale taken per shard or per batch is another function.",
-        tests="TODO",
+        tests="test_shards.py::test_a_scale_taken_from_each_shard_is_another_loss "
+        "test_shards.py::test_shards_add_up_at_a_scale_taken_from_the_whole_data_set",
     ),
     Clause(
         "mask : array of bool, integers or real floats, rank 4, each axis that of `target_amplitude` or 1, optional",

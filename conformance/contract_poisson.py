@@ -33,8 +33,7 @@ NLL = (
     Clause(
         "Poisson negative log-likelihood of target counts under predicted rates, never L2-normalised.",
         "nll-typical nll-samples-apart nll-channels-apart",
-        "test_codepaths.py::test_the_torch_nll_is_the_same_bits_with_the_flag_on_and_off "
-        "test_codepaths.py::test_the_keras_nll_is_the_same_bits_with_the_flag_on_and_off",
+        "test_laws_flag.py::test_the_nll_has_the_same_bits_with_the_flag_of_the_amplitude_loss_on_or_off",
     ),
     Clause(
         "lambda = (s p)^2 k = (s t)^2 loss = reduce(lambda - k log(lambda) [+ constant(k)]) [/ normaliser]",
@@ -278,7 +277,10 @@ NLL = (
     Clause(
         "Additive over samples: shards weighted by their numbers of valid elements (`mean`) give the loss of the "
         "batch, if they share s; with `batch_mean_amplitude` the mean must come from the whole batch.",
-        tests="TODO",
+        tests="test_shards.py::test_shards_add_up "
+        "test_shards.py::test_shards_add_up_at_a_scale_taken_from_the_whole_data_set "
+        "test_shards.py::test_shards_add_up_when_the_mean_amplitude_of_the_whole_batch_divides "
+        "test_shards.py::test_a_mean_amplitude_of_each_shard_is_another_loss",
     ),
     Clause("Source: this project's contract, version 1.", remark="where the formula comes from"),
 )

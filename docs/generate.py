@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cases_page import cases_page
-from contract_page import COLUMN_DTYPES, contract_page
+from contract_page import COLUMN_DTYPES, COLUMNS, contract_page
 
-from conformance.backends import BACKENDS, load_backend
+from conformance.backends import load_backend
 from conformance.golden import GoldenSet, load
 from conformance.judge import judge_all
 from conformance.verdict import Verdict
@@ -20,9 +20,9 @@ CONTRACT_PAGE, CASES_PAGE = "contract.md", "cases.md"
 
 
 def judged(golden: GoldenSet) -> list[Verdict]:
-    """Judge the shipped codepaths of every backend over every case, eager, here and now."""
+    """Judge the shipped codepaths of every framework over every case, eager, here and now."""
     verdicts: list[Verdict] = []
-    for name in BACKENDS:
+    for name in COLUMNS:
         backend = load_backend(name)
         backend.environment("cpu")
         print(f"judging {name}", file=sys.stderr, flush=True)

@@ -72,38 +72,46 @@ def samples(shape: tuple[int, ...]) -> Array:
 
 
 class Reduction:
-    """The weighted sum that a question's reduction takes, and the weight of an element in it."""
+    """The weighted sum that a question's reduction takes, and the weight of an element in it.
+
+    A mean is one division, or in the algebras `squared` and `apart` a mean of the samples' means, where these are of
+    one size.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.machine, self.valid = setting.machine, flat(setting.question.valid)
         self.kind, self.shape = setting.question.parameters.reduction, setting.question.prediction.shape
+        lit = np.maximum(np.sum(setting.question.valid, axis=(1, 2, 3)), 1)
+        nested = self.kind == "mean" and setting.form in ("squared", "apart") and np.all(setting.question.valid)
+        self.per_sample = self.kind in ("sample", "sample_sum") or nested
         label = samples(self.shape)
-        self.sums = setting.sums(label if self.kind in ("sample", "sample_sum") else np.zeros_like(label))
-        lit = np.sum(setting.question.valid, axis=(1, 2, 3))
-        every = np.ones_like(lit)
-        counts = {"mean": every * np.sum(lit), "sample": lit, "sample_sum": every * self.shape[0]}
-        self.count = self.machine.enter(np.maximum(counts.get(self.kind, every), 1))
+        self.sums = setting.sums(label if self.per_sample else np.zeros_like(label))
+        whole = np.maximum(np.sum(setting.question.valid), 1)
+        self.inner = lit if self.kind == "sample" or nested else np.full_like(lit, whole if self.kind == "mean" else 1)
+        self.outer = np.full_like(lit, self.shape[0] if self.kind == "sample_sum" or nested else 1)
+
+    def _divided(self, numbers: Array, counts: Array) -> Array:
+        return numbers if np.all(counts == 1) else self.machine.div(numbers, self.machine.enter(counts))
 
     def weight(self) -> Array:
         """Return the weight of each element, (1, N)."""
-        per_sample = self.machine.div(self.machine.enter(1.0), self.count)
-        return flat(per_sample[samples(self.shape)])
+        one = self.machine.enter(np.ones(self.shape[0]))
+        return flat(self._divided(self._divided(one, self.inner), self.outer)[samples(self.shape)])
 
     def value(self, elements: Array, weights_first: bool) -> Array:
-        """Reduce elements (K, N), multiplying each by its weight, or dividing their sum by the number of them."""
-        machine = self.machine
-        elements = np.where(self.valid, elements, np.zeros((), machine.dtype))
+        """Reduce elements (K, N), multiplying each by its weight, or dividing their sums by the numbers of them."""
+        elements = np.where(self.valid, elements, np.zeros((), self.machine.dtype))
         if self.kind == "none":
             return elements.reshape(-1, *self.shape)
         total = self.sums.dot(elements, self.weight()) if weights_first else self.sums.total(elements)
-        if self.kind == "sample_sum":
-            whole = total[:, 0]
-            for b in range(1, self.shape[0]):
-                whole = machine.add(whole, total[:, b])
-            return whole if weights_first else machine.div(whole, self.count[0])
         if not weights_first:
-            total = machine.div(total, self.count[: total.shape[1]])
-        return total if self.kind == "sample" else total[:, 0]
+            total = self._divided(total, self.inner[: total.shape[1]])
+        if self.kind == "sample" or not self.per_sample:
+            return total if self.kind == "sample" else total[:, 0]
+        whole = total[:, 0]
+        for b in range(1, self.shape[0]):
+            whole = self.machine.add(whole, total[:, b])
+        return whole if weights_first else self._divided(whole, self.outer[0])
 
 
 class Amplitude:

@@ -46,7 +46,9 @@ BACKENDS: dict[str, Backend] = {name: load_backend(name) for name in FRAMEWORKS}
 """Loaded before anything is drawn: Hypothesis draws the constants of modules that it finds loaded, too."""
 
 
-def question(loss: str, prediction: Array, target: Array, mask: Any = None, view_ids: Any = None, **options: Any) -> Question:
+def question(
+    loss: str, prediction: Array, target: Array, mask: Any = None, view_ids: Any = None, **options: Any
+) -> Question:
     """Return a question; ids are dropped where the scope has no use for them, so that one draw serves every scope."""
     ids = view_ids if options.get("scope") == "view" else None
     return Question("law", loss, Parameters(**options), prediction, target, mask, ids)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from conformance.case import Array
+from conformance.case import Array, Scale
 
 SHAPE = (4, 3, 3, 4)
 """Height and width differ, and no axis is 1 or 2: an axis that is mistaken for another is seen."""
@@ -20,7 +20,8 @@ RELATIONS = ("apart", "near", "mixed", "swapped")
 
 scopes = st.sampled_from(SCOPES)
 powers = st.integers(-10, 10)
-factors = st.integers(2, 255)
+scales = st.tuples(st.integers(1, 4095), st.integers(-14, 2)).map(lambda drawn: Scale(drawn[0] * 2.0 ** drawn[1]))
+"""From 6e-5 to 2e4, which are up to 1e17 photons per pixel, in 12 bits."""
 view_ids = st.lists(st.sampled_from([-7, 0, 3, 2**31 - 1]), min_size=SHAPE[0], max_size=SHAPE[0]).map(
     lambda ids: np.array(ids, np.int32)
 )
@@ -98,6 +99,14 @@ def masks(draw: Any, shape: tuple[int, ...] = SHAPE) -> Array:
 def whole(mask: Array, shape: tuple[int, ...] = SHAPE) -> Array:
     """A mask at full size, which is compiled once."""
     return np.broadcast_to(mask, shape).copy()
+
+
+@st.composite
+def lit_masks(draw: Any, shape: tuple[int, ...] = SHAPE) -> Array:
+    """Masks at full size with a valid pixel in every pattern: a data set without light has no scale."""
+    mask = whole(draw(masks(shape)), shape)
+    mask[:, :, 0, 0] = True
+    return mask
 
 
 @st.composite

@@ -63,7 +63,7 @@ def test_a_crashing_loss_exits_1_with_its_own_words(losses: Path) -> None:
     ("arguments", "said"),
     [
         (["run", "--backend", "numpy"], "backend: got 'numpy'"),
-        (["run", "--dtype", "float16"], "dtype: got 'float16'"),
+        (["run", "--dtype", "float8"], "dtype: got 'float8'"),
         (["run", "--ties", "loose"], "ties: got 'loose'"),
         (["run", "--device", "tpu"], "device: got 'tpu'"),
         (["run", "--data", "nowhere.npz"], "nowhere.npz: no such file"),

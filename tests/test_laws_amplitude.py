@@ -67,7 +67,9 @@ def test_unit_rms_is_unit_l2_times_the_root_of_the_valid_elements_in_the_scope(
     gain = np.sqrt(Scopes(plain).size)
     one, other = side(framework, plain, dtype), side(framework, gained, dtype)
     if np.ptp(gain) == 0:
-        require_near(other.value, gain[0, 0, 0, 0] * one.value, other.of_value + gain[0, 0, 0, 0] * one.of_value, "value")
+        require_near(
+            other.value, gain[0, 0, 0, 0] * one.value, other.of_value + gain[0, 0, 0, 0] * one.of_value, "value"
+        )
     require_near(other.gradient, gain * one.gradient, other.of_gradient + gain * one.of_gradient, "gradient")
 
 

@@ -41,7 +41,11 @@ def test_a_prediction_times_a_power_of_two_has_the_same_loss(
     """
     p, t = pair
     if dtype == "float16":  # all of its numbers must stay normal: 2**-14 to 2**16
-        p, t, power = np.sign(p) * np.clip(np.abs(p), 1, 2.0**10), np.sign(t) * np.clip(np.abs(t), 1, 2.0**10), power // 2
+        p, t, power = (
+            np.sign(p) * np.clip(np.abs(p), 1, 2.0**10),
+            np.sign(t) * np.clip(np.abs(t), 1, 2.0**10),
+            power // 2,
+        )
     factor = 2.0**power
     scale = 2.0**20 if dtype in HALF else 1.0
     asked = [question(L2, array, t, whole(mask), ids, scope=scope) for array in (p, factor * p)]
@@ -82,9 +86,7 @@ def test_prediction_and_target_can_be_exchanged_up_to_rounding_in_compiled_code(
 @pytest.mark.parametrize("dtype", DTYPES)
 @FEW
 @given(pair=pairs(EAGER_SHAPE), ids=view_ids, scope=scopes)
-def test_a_mask_of_valid_elements_is_no_mask(
-    framework: str, dtype: str, pair: Any, ids: Array, scope: str
-) -> None:
+def test_a_mask_of_valid_elements_is_no_mask(framework: str, dtype: str, pair: Any, ids: Array, scope: str) -> None:
     bare, masked = (question(L2, *pair, mask, ids, scope=scope) for mask in (None, np.ones(EAGER_SHAPE, bool)))
     _require_same(answer(framework, masked, dtype, "eager"), answer(framework, bare, dtype, "eager"))
 

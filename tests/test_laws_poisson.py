@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from laws import DTYPES, FRAMEWORKS, LAWFUL, answer, question, require_bits, require_near, side
-from laws_draws import SHAPE, garbage, masks, rates, whole
+from laws_draws import SHAPE, garbage, lit_masks, masks, rates, scales, whole
 
 from conformance.case import Array, Question, Scale
 
@@ -18,8 +18,6 @@ CONSTANTS = ("none", "lgamma", "stirling", "saturated")
 NPHOTONS, FACTOR = 1000.0, 7.0
 FLOOR = 2.0**-4
 
-scales = st.tuples(st.integers(1, 4095), st.integers(-14, 2)).map(lambda drawn: Scale(drawn[0] * 2.0 ** drawn[1]))
-"""From 6e-5 to 2e4, which are up to 1e17 photons per pixel, in 12 bits."""
 factors = st.integers(1, 4095).map(lambda number: number / 64)
 """Times an amplitude of at most 9 bits, no product is rounded, in float32 either."""
 
@@ -40,16 +38,10 @@ def _counts(asked: Question) -> tuple[Array, Array]:
     return rate, counts
 
 
-@st.composite
-def _lit_masks(draw: Any) -> Array:
-    """Masks with something valid: a data set without light has no scale."""
-    mask = whole(draw(masks()))
-    mask[:, :, 0, 0] = True
-    return mask
-
-
 @LAWFUL
-@given(pair=rates(), mask=_lit_masks(), c=factors, power=st.integers(-3, 3), constant=st.sampled_from(["none", "saturated"]))
+@given(
+    pair=rates(), mask=lit_masks(), c=factors, power=st.integers(-3, 3), constant=st.sampled_from(["none", "saturated"])
+)
 def test_amplitudes_times_c_with_a_derived_scale_have_the_same_loss(
     framework: str, dtype: str, pair: Any, mask: Array, c: float, power: int, constant: str
 ) -> None:
@@ -64,11 +56,11 @@ def test_amplitudes_times_c_with_a_derived_scale_have_the_same_loss(
 
 
 @LAWFUL
-@given(pair=rates(), mask=_lit_masks())
-def test_photons_times_c_multiply_deviance_and_gradient(
-    framework: str, dtype: str, pair: Any, mask: Array
-) -> None:
-    one, more, four = (side(framework, _derived(pair, mask, c * NPHOTONS, "saturated"), dtype) for c in (1.0, FACTOR, 4.0))
+@given(pair=rates(), mask=lit_masks())
+def test_photons_times_c_multiply_deviance_and_gradient(framework: str, dtype: str, pair: Any, mask: Array) -> None:
+    one, more, four = (
+        side(framework, _derived(pair, mask, c * NPHOTONS, "saturated"), dtype) for c in (1.0, FACTOR, 4.0)
+    )
     require_near(more.value, FACTOR * one.value, more.of_value + FACTOR * one.of_value, "value")
     require_near(more.gradient, FACTOR * one.gradient, more.of_gradient + FACTOR * one.of_gradient, "gradient")
     require_bits(four.value, 4 * one.value, "value")

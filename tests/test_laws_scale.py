@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from laws import DTYPES, FRAMEWORKS, LAWFUL, question, require_bits, require_near
-from laws_draws import EAGER_SHAPE, garbage, lit, masks, powers, whole
+from laws_draws import EAGER_SHAPE, garbage, lit, lit_masks, powers
 
 from conformance.case import Array
 from conformance.codepaths import tensorflow_losses, torch_losses
@@ -37,15 +37,8 @@ def _scale(framework: str, target: Array, nphotons: float, mask: Array, dtype: s
         return np.asarray(s, float)
 
 
-@st.composite
-def _lit_masks(draw: Any) -> Array:
-    mask = whole(draw(masks(SHAPE)), SHAPE)
-    mask[:, :, 0, 0] = True
-    return mask
-
-
 @LAWFUL
-@given(target=lit(SHAPE), mask=_lit_masks(), nphotons=photons)
+@given(target=lit(SHAPE), mask=lit_masks(SHAPE), nphotons=photons)
 def test_the_mean_pattern_has_nphotons(framework: str, dtype: str, target: Array, mask: Array, nphotons: float) -> None:
     """So that the mean count per pixel is nphotons / (H W): the mean over all patterns, masked pixels counting 0."""
     s = _scale(framework, target, nphotons, mask, dtype)
@@ -59,7 +52,7 @@ def test_the_mean_pattern_has_nphotons(framework: str, dtype: str, target: Array
 
 
 @LAWFUL
-@given(target=lit(SHAPE), mask=_lit_masks(), nphotons=photons, power=powers, others=garbage(SHAPE))
+@given(target=lit(SHAPE), mask=lit_masks(SHAPE), nphotons=photons, power=powers, others=garbage(SHAPE))
 def test_the_scale_follows_powers_of_two_and_ignores_masked_elements_bit_for_bit(
     framework: str, dtype: str, target: Array, mask: Array, nphotons: float, power: int, others: Any
 ) -> None:

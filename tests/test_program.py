@@ -1,4 +1,4 @@
-"""TensorFlow's programs run without TensorFlow, pass, and are refused where they are not those of this suite and code."""
+"""TensorFlow's programs run without TensorFlow, and are refused unless they are of this suite and these sources."""
 
 import json
 import subprocess

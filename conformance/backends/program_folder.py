@@ -117,8 +117,8 @@ def open_folder(folder: Path | None, suite: str) -> ProgramFolder:
             raise ValueError(f"schema {found['schema']!r}")
         records, versions, products = dict(found["programs"]), dict(found["versions"]), int(found["matrix_products"])
         bound = {"suite": (found["suite"], suite), "sources": (found["code"], code_digest())}
-        if not all(isinstance(record["sha256"], str) for record in records.values()):
-            raise ValueError("programs without a digest")
+        if not records or not all(isinstance(record["sha256"], str) for record in records.values()):
+            raise ValueError("no programs, or programs without a digest")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackendError(f"{path}: no manifest of exported programs ({error}); {EXPORT}") from error
     for what, (got, wanted) in bound.items():

@@ -53,9 +53,9 @@ def _root(intensity: Tensor) -> Tensor:
     return torch.where(dark, torch.zeros_like(intensity), torch.where(dark, 1.0, intensity).sqrt())
 
 
-def _modulus(field: Tensor) -> Tensor:
-    """|z| with gradient z / |z|, and every derivative 0 at z = 0; from its two parts, for compilers of real numbers."""
-    real, imaginary = field.real, field.imag
+def _modulus(field: Tensor, valid: Tensor | None) -> Tensor:
+    """|z| with gradient z / |z|, every derivative 0 at z = 0; from its two parts, for compilers of real numbers."""
+    real, imaginary = masked(field.real, valid), masked(field.imag, valid)
     dark = (real == 0) & (imaginary == 0)
     return torch.where(dark, torch.zeros_like(real), torch.hypot(torch.where(dark, 1.0, real), imaginary))
 
@@ -76,10 +76,11 @@ def operands(input: Tensor, target: Tensor, mask: Tensor | None, domain: str = "
     valid = validity(mask, target)
     amplitudes = []
     for tensor in (input, target):
+        if domain == "field":
+            amplitudes.append(_modulus(tensor, valid))
+            continue
         wide = masked(tensor.float() if tensor.dtype in HALF else tensor, valid)
-        if domain == "intensity":
-            wide = _root(wide)
-        amplitudes.append(_modulus(wide) if domain == "field" else wide)
+        amplitudes.append(_root(wide) if domain == "intensity" else wide)
     return Operands(amplitudes[0], amplitudes[1], valid)
 
 

@@ -70,6 +70,9 @@ def guarded(clamp: Clamp, folded: bool) -> Callable[..., tuple[Any, ...]]:
     return parts
 
 
+as_guarded = guarded(clamp_by_larger, False)
+
+
 def mean_of_sums(o: SimpleNamespace, space: Any, t: Any, nphotons: float) -> Any:
     """sqrt(nphotons / mean over patterns of the sum of t^2)."""
     mean = space.whole(t * t) / space.patterns

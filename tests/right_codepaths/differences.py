@@ -1,4 +1,6 @@
-"""|a - b| with sign(0) = 0, the sign from comparing the two: a fused multiply-add cannot unmake a tie. And |phat - that|.
+"""|a - b| with sign(0) = 0, and from it |phat - that|.
+
+The sign comes from comparing the two: a fused multiply-add in their difference cannot unmake a tie.
 """
 
 from collections.abc import Callable

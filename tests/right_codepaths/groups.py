@@ -38,7 +38,5 @@ def by_asking_each(o: SimpleNamespace, sums: Any, ids: Any) -> Any:
 def by_unique_ids(o: SimpleNamespace, sums: Any, ids: Any) -> Any:
     """A loop over the distinct ids as Python numbers: only where the ids are at hand."""
     numbers = o.numbers(ids)
-    totals = {
-        view: sum(sums[b] for b in range(len(numbers)) if numbers[b] == view) for view in sorted(set(numbers))
-    }
+    totals = {view: sum(sums[b] for b in range(len(numbers)) if numbers[b] == view) for view in sorted(set(numbers))}
     return o.stack([totals[view] for view in numbers])

@@ -1,7 +1,7 @@
 """Element losses of the Poisson likelihood without a guard: each takes `(operations, p, t, s, data)`.
 
 `data` is the data-only term as a function of the counts. They return what is to be summed, in one or several parts.
-At p = 0 < t the value is +inf and the slope -inf; at p = t = 0 both are 0; differentiating k log((s p)^2) gives neither.
+At p = 0 < t the value is +inf and the slope -inf, at p = t = 0 both are 0; autodiff of k log((s p)^2) gives neither.
 """
 
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def ratio(o: SimpleNamespace, p: Any, t: Any, s: Any, data: Data) -> Parts:
 
 
 def closed_form(o: SimpleNamespace, p: Any, t: Any, s: Any, data: Data) -> Parts:
-    """The value by the library's x log y, the slopes 2 s^2 (p - t) (p + t) / p and -2 s^2 t log(rate) put in by hand."""
+    """The value by the library's x log y, the slopes 2 s^2 (p - t) (p + t) / p and -2 s^2 t log(rate) by hand."""
     rate, counts = o.stop((s * p) * (s * p)), (s * t) * (s * t)
     none = o.zeros(rate)
     unseen = o.stop(counts == 0)
@@ -113,9 +113,9 @@ def deviance_by_hand(o: SimpleNamespace, p: Any, t: Any, s: Any, data: Data) -> 
 
 
 def deviance_by_log1p(o: SimpleNamespace, p: Any, t: Any, s: Any, data: Data) -> Parts:
-    """k (x - log1p(x)) with x = (p - t) (p + t) / t^2 near p = t, k (x - 2 log(p / t)) elsewhere, differentiated as it is.
+    """k (x - log1p(x)) with x = (p - t) (p + t) / t^2 near p = t, elsewhere k (x - 2 log(p / t)); autodiff.
 
-    log1p(x) has no correct digit left where p is small beside t and x close to -1.
+    log1p(x) alone would have no correct digit left where p is small beside t and x close to -1.
     """
     counts = (s * t) * (s * t)
     unseen, dark = counts == 0, p == 0

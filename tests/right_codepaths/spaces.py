@@ -127,6 +127,5 @@ class Row:
         return self.o.reshape(self.o.sum(self.per_sample(x), (0,)), ())
 
     def of_samples(self, per_sample: Any) -> Any:
-        padded = self.o.concat([per_sample, self.o.zeros(per_sample[:1])], 0)
-        label = self.o.where(self.sample < self.samples, self.sample, self.o.ones(self.sample) * self.samples)
-        return self.o.take(padded, label)
+        label = self.o.where(self.valid, self.sample, self.o.zeros(self.sample))
+        return self.o.take(per_sample, label)

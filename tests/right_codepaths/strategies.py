@@ -20,7 +20,7 @@ def _axes(order: spaces.Order, *, unseen_groups: spaces.Groups = groups.by_matri
 
 
 def _wide_axes(o: SimpleNamespace, valid: Any, ids: Any, scope: str, *, traced: bool) -> spaces.Axes:
-    """float64 sums by the library; JAX, which holds no float64 while float32 is judged, sums leading digits and the rest apart."""
+    """float64 sums by the library; JAX holds no float64 while float32 is judged, and sums in two parts."""
     order = orders.in_two_parts if o.name == "jax" else orders.at_once
     return spaces.Axes(o, valid, ids, scope, order=order)
 
@@ -36,7 +36,7 @@ STRATEGIES = (
     ),
     Strategy(
         name="axis-by-axis",
-        written="sums axis by axis, masks as factors, norm from the root mean square, larger less smaller; 2 k log|s p|",
+        written="axis by axis, masks as factors, norm from the root mean square, larger less smaller; 2 k log|s p|",
         space=_axes(orders.axis_by_axis, clean=spaces.multiplied, unseen_groups=groups.by_segments),
         l2=each_normalised(norms.root_of_mean, differences.larger_less_smaller),
         difference=differences.larger_less_smaller,
@@ -62,7 +62,7 @@ STRATEGIES = (
     ),
     Strategy(
         name="one-row",
-        written="valid elements alone in one row, sums by segments, max before the root; logs of scale and amplitude apart",
+        written="valid elements alone in one row, sums by segments, max before the root; log s and log p apart",
         space=spaces.Row,
         l2=each_normalised(norms.root_of_bounded_sum, differences.signs_apart),
         difference=differences.signs_apart,
@@ -71,7 +71,7 @@ STRATEGIES = (
         guarded=counts.guarded(counts.clamp_by_choice, False),
         reduce=reductions.weighted,
         scale_late=True,
-        traced="masked elements stay in the row, in a segment that nobody reads: a row's length is no function of shapes",
+        traced="masked elements stay, in a segment that nobody reads: the number of valid ones is no shape",
     ),
     Strategy(
         name="sample-by-sample",
@@ -110,7 +110,7 @@ STRATEGIES = (
     ),
     Strategy(
         name="by-largest",
-        written="divided by the largest element before squaring, sums by halves; k (r^2 - 2 log r) - k log k with r = p / t",
+        written="divided by the largest element before squaring, sums by halves; k (r^2 - 2 log r - log k), r = p / t",
         space=_axes(orders.by_halves, clean=spaces.multiplied),
         l2=each_normalised(norms.by_largest, differences.larger_less_smaller),
         difference=differences.two_halves,
@@ -134,7 +134,7 @@ STRATEGIES = (
     ),
     Strategy(
         name="slope-by-hand",
-        written="the differential of the norm put in by hand, sums by halves, signs times each; deviance, slope by hand",
+        written="the differential of the norm by hand, sums by halves, the sign times each; deviance, slope by hand",
         space=_axes(orders.by_halves, unseen_groups=groups.by_asking_each),
         l2=each_normalised(norms.slope_by_hand, differences.signs_apart, by_reciprocal),
         difference=differences.larger_of_both_signs,
@@ -145,7 +145,7 @@ STRATEGIES = (
     ),
     Strategy(
         name="inverse-root",
-        written="times the library's reciprocal root, sums in chunks, the library's modulus; log2 and s^2 in the squares",
+        written="times the library's reciprocal root, sums in chunks, the library's modulus; log2, s^2 in the squares",
         space=_axes(orders.in_chunks, unseen_groups=groups.by_segments),
         l2=each_normalised(norms.inverse_root, differences.library),
         difference=differences.signs_apart,
@@ -157,7 +157,7 @@ STRATEGIES = (
     ),
     Strategy(
         name="in-two-parts",
-        written="leading digits summed by themselves, then the rest; two half differences; log1p of the relative difference",
+        written="leading digits summed by themselves, then the rest, two half differences; deviance by log1p",
         space=_axes(orders.in_two_parts, last=True),
         l2=each_normalised(norms.root_of_bounded_sum, differences.two_halves),
         difference=differences.signed,

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from frameworks import operations
+
+from conformance.case import Parameters, Question
 from right_codepaths import amplitudes, counts, photons, reductions, spaces
 from right_codepaths.differences import Difference, Elements
 
-from conformance.case import Parameters, Question
-
+DEFAULTS = Parameters()
 MEAN_AMPLITUDE_OFFSET = 1e-8
 CONCRETE = {
     "torch": ("eager", "func", "channels_last", "strided", "both"),
@@ -27,9 +28,9 @@ Step = Callable[..., Any]
 class Strategy:
     """How every step is written.
 
-    `space` makes the layout: masks, sums, views. `scale_late` multiplies the legacy loss by s at
-    the end, `normalise_early` divides the elements of the Poisson loss by the normaliser and not their sum. `wide`: everything in
-    float64. `traced` says what is done otherwise where masks and ids are not at hand; empty: nothing.
+    `space` makes the layout: masks, sums, views. `scale_late` multiplies the legacy loss by s at the end,
+    `normalise_early` divides the elements of the Poisson loss by the normaliser and not their sum. `wide`: everything
+    in float64. `traced` says what is done otherwise where masks and ids are not at hand; empty: nothing.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Strategy:
     difference: Difference
     nll: photons.Elements
     data: Step = counts.as_written
-    guarded: Step = counts.guarded(counts.clamp_by_larger, False)
+    guarded: Step = counts.as_guarded
     scale: Step = counts.mean_of_sums
     reduce: Step = reductions.sum_then_divide
     field: Step = amplitudes.root_of_sum
@@ -62,7 +63,7 @@ def _made(strategy: Strategy, framework: str, loss: str, options: Parameters, tr
 
 
 def written(
-    strategy: Strategy, o: SimpleNamespace, loss: str, options: Parameters = Parameters(), traced: bool = False
+    strategy: Strategy, o: SimpleNamespace, loss: str, options: Parameters = DEFAULTS, traced: bool = False
 ) -> Step:
     """Return one loss in one way of writing, as `f(prediction, target[, scale], mask=, view_ids=)`."""
 
@@ -82,7 +83,8 @@ def written(
         elif loss == "amplitude_mae":
             value = _mae(strategy, o, space, p, t, o.stop(enter(scale[0])) if scale else None, options)
         else:
-            value = _nll(strategy, o, space, p, t, _scale(strategy, o, space, t, enter(scale[0]), shape[-1], options), options)
+            s = _scale(strategy, o, space, t, enter(scale[0]), shape[-1], options)
+            value = _nll(strategy, o, space, p, t, s, options)
         return o.narrow(value, o.real(o.single(prediction)) if options.domain == "field" else o.single(prediction))
 
     return codepath
