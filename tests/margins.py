@@ -158,7 +158,7 @@ def measure(task: Task) -> list[Line]:
                     dtype=dtype,
                     mode=task.mode,
                     device=task.device,
-                    ties="strict",
+                    ties=strategy.ties(task.framework, task.mode),
                 ),
             )
             for strategy, case in asked(task, cases, dtype)

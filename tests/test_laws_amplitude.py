@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from laws import DTYPES, FRAMEWORKS, LAWFUL, per_scope, question, require_near, side
-from laws_draws import SHAPE, lit, masks, pairs, scopes, signed, view_ids, whole
+from laws_draws import SHAPE, lit, masks, pairs, scopes, view_ids, whole
 
 from conformance.case import Array
 from conformance.tolerance import ARITHMETICS

@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import oracle
 import pytest
 import tensorflow as tf
 import torch
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from laws import DTYPES, FRAMEWORKS, LAWFUL, question, require_bits, require_near
 from laws_draws import EAGER_SHAPE, garbage, lit, lit_masks, powers
 
+import oracle
 from conformance.case import Array
 from conformance.codepaths import tensorflow_losses, torch_losses
 from conformance.tolerance import ARITHMETICS

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from laws import DTYPES, FRAMEWORKS, LAWFUL, Side, question, require_near, side
-from laws_draws import SHAPE, lit_masks, masks, pairs, rates, scales, whole
+from laws_draws import SHAPE, lit_masks, masks, pairs, rates, whole
 
 from conformance.case import Array, Question, Scale
 from conformance.tolerance import ARITHMETICS

@@ -25,6 +25,10 @@ def _wide_axes(o: SimpleNamespace, valid: Any, ids: Any, scope: str, *, traced: 
     return spaces.Axes(o, valid, ids, scope, order=order)
 
 
+BARE_ROOT = (
+    "t / sqrt(x) becomes t * rsqrt(x), and p / sqrt(x), whose root is differentiated, does not: p = t is no tie then"
+)
+
 STRATEGIES = (
     Strategy(
         name="plain",
@@ -72,6 +76,7 @@ STRATEGIES = (
         reduce=reductions.weighted,
         scale_late=True,
         traced="masked elements stay, in a segment that nobody reads: the number of valid ones is no shape",
+        loose_ties=BARE_ROOT,
     ),
     Strategy(
         name="sample-by-sample",
@@ -165,5 +170,6 @@ STRATEGIES = (
         guarded=counts.guarded(counts.clamp_by_larger, True),
         reduce=reductions.mean_of_means,
         field=amplitudes.scaled_modulus,
+        loose_ties=BARE_ROOT,
     ),
 )

@@ -20,6 +20,8 @@ CONCRETE = {
     "jax": ("eager",),
 }
 """Modes in which a codepath can look at the numbers of masks and ids; in all others it meets only their shapes."""
+FUSED = {"torch": (), "tensorflow": ("xla",), "jax": ("jit", "grad_of_jit")}
+"""Modes in which XLA puts operations together and rewrites them."""
 
 Step = Callable[..., Any]
 
@@ -30,7 +32,8 @@ class Strategy:
 
     `space` makes the layout: masks, sums, views. `scale_late` multiplies the legacy loss by s at the end,
     `normalise_early` divides the elements of the Poisson loss by the normaliser and not their sum. `wide`: everything
-    in float64. `traced` says what is done otherwise where masks and ids are not at hand; empty: nothing.
+    in float64. `traced` says what is done otherwise where masks and ids are not at hand; empty: nothing. `loose_ties`
+    says why no particular sign at a tie can be asked for where XLA compiles; empty: sign(0) = 0 is.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Strategy:
     normalise_early: bool = False
     wide: bool = False
     traced: str = ""
+    loose_ties: str = ""
 
     def codepath(self, framework: str, question: Question, mode: str = "eager") -> Step:
         """Return the codepath for a question: one object per loss and options, so that what is compiled is reused."""
@@ -55,6 +59,10 @@ class Strategy:
         if options.scale is not None and options.scale.nphotons is None:
             options = replace(options, scale=None)  # it is handed over with each call
         return _made(self, framework, question.loss, options, mode not in CONCRETE[framework])
+
+    def ties(self, framework: str, mode: str) -> str:
+        """Return what the judge is to hold the codepath to at exact ties."""
+        return "subgradient" if self.loose_ties and mode in FUSED[framework] else "strict"
 
 
 @cache
