@@ -164,7 +164,8 @@ def require_bits(actual: Array, expected: Array, quantity: str) -> None:
     far = ~(np.asarray(actual) == np.asarray(expected))
     where = tuple(np.argwhere(far)[0]) if far.any() else ()
     assert not far.any(), (
-        f"{quantity}{[int(i) for i in where]}: got {float(actual[where]).hex()}, wanted {float(expected[where]).hex()}, "
+        f"{quantity}{[int(i) for i in where]}: got {float(actual[where]).hex()}, "
+        f"wanted {float(expected[where]).hex()}, "
         f"{int(far.sum())} of {far.size} differ"
     )
 

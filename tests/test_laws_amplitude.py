@@ -95,7 +95,7 @@ def test_equal_norms_of_all_channels_make_patch_the_root_of_c_times_sample(
 def test_padding_with_zeros_divides_by_m_and_tiling_by_its_root(
     framework: str, dtype: str, pair: Any, mask: Array, ids: Array, scope: str, tiled: bool
 ) -> None:
-    """Zeros are elements, though they add nothing: to m n elements each counts 1/m of before. Copies: P' = sqrt(m) P."""
+    """Zeros are elements that add nothing: to m n elements each counts 1/m of before. Copies: P' = sqrt(m) P."""
     high, wide = 2, 3
     m = high * wide
 

@@ -142,7 +142,7 @@ def test_views_of_one_sample_each_are_the_scope_sample(
 @FEW
 @given(pair=pairs(), mask=masks())
 def test_equal_inputs_have_no_loss_and_no_gradient(framework: str, dtype: str, pair: Any, mask: Array) -> None:
-    """Every pixel is a tie. Compiled code may contract p / P - t / T, whose value is then a rounding, but no sign is."""
+    """Every pixel is a tie. Compiled code may contract p / P - t / T: its value is then a rounding, but no sign is."""
     for scope in SCOPES:
         asked = question(L2, pair[0], pair[0], whole(mask), np.zeros(BATCH, np.int32), scope=scope)
         assert np.all(answer(framework, asked, dtype).gradient == 0)

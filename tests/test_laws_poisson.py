@@ -1,4 +1,4 @@
-"""Laws of the Poisson negative log-likelihood: how photons scale, what a constant adds, what a guard and a normaliser do."""
+"""Laws of the Poisson NLL: how photons scale, what a constant adds, what a guard and a normaliser do."""
 
 from typing import Any
 
@@ -187,7 +187,7 @@ def test_a_normaliser_divides_value_and_gradient(
 def test_signs_of_amplitudes_do_not_matter(
     framework: str, dtype: str, pair: Any, mask: Array, scale: Scale, flips: bytes
 ) -> None:
-    """The same bits of the value; the gradient has the sign of the prediction, and is (p - t) (p + t) / p either way."""
+    """The same bits of the value; the gradient has the prediction's sign, and is (p - t) (p + t) / p either way."""
     of_p, of_t = np.where(np.frombuffer(flips, np.uint8).reshape(2, *SHAPE) % 2 == 0, 1.0, -1.0)
     for options in ({}, {"constant": "saturated"}, {"rate_guard": "log_add", "rate_floor": FLOOR}):
         asked = _asked(pair, mask, scale, **options)
