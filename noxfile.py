@@ -110,6 +110,13 @@ def precision(session: nox.Session) -> None:
 
 
 @nox.session
+def margins(session: nox.Session) -> None:
+    """Print how much of their tolerances differently written right losses use; `-- --every` for all in every mode."""
+    install(session, ".", *groups("test", *ALL))
+    session.run("python", "tests/margins.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, imports and formatting."""
     install(session, *groups("lint"))

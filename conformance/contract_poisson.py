@@ -38,12 +38,12 @@ NLL = (
     Clause(
         "lambda = (s p)^2 k = (s t)^2 loss = reduce(lambda - k log(lambda) [+ constant(k)]) [/ normaliser]",
         "nll-typical nll-quarter-off nll-equal nll-bit-exact nll-rare nll-vanishing nll-vacuum nll-single nll-thousand "
-        "nll-million nll-billion nll-large nll-many-samples nll-shot-noise",
+        "nll-million nll-billion nll-large nll-*-samples nll-shot-noise",
         FORMULA,
     ),
     Clause(
         "prediction, target : array (B, C, H, W), both float64, float32, bfloat16 or float16",
-        "nll-channels-apart nll-one-sample nll-last-batch nll-many-samples nll-large",
+        "nll-channels-apart nll-one-sample nll-last-batch nll-*-samples nll-large",
         f"{WRONG_ARRAYS} {HALF_NLL}",
     ),
     Clause("Diffraction amplitudes p and t.", "nll-typical nll-quarter-off"),

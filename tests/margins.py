@@ -7,7 +7,7 @@ LARGEST_MARGIN of a tolerance outside declared ties.
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 from multiprocessing import get_context
@@ -17,7 +17,7 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).parent))  # the parallel workers import this file by its path
 
 from frameworks import FRAMEWORKS
-from right_codepaths import STRATEGIES, Strategy
+from right_codepaths import STRATEGIES, Strategy, turns
 
 from conformance import verdict as verdicts_module
 from conformance.backends import load_backend
@@ -30,9 +30,14 @@ from conformance.verdict import Verdict
 
 LARGEST_MARGIN = 0.5
 """A bound that right code fills by more than half would reject, or nearly, the next right code that is written."""
-ROTATED = {"torch": ("compile",), "tensorflow": ("function", "xla"), "jax": ("jit", "grad_of_jit")}
-"""Modes that compile every kind of question anew: by default each case and dtype is put to one strategy of all, another
-one in another mode and dtype. All of them, with --every, is a matter of many hours."""
+SHARE = {
+    "torch": {"compile": 1},
+    "tensorflow": {"eager": 4, "persistent": 4, "function": 1, "xla": 1},
+    "jax": {"eager": 4, "vmap": 4, "jit": 1, "grad_of_jit": 1},
+}
+"""How many strategies each case is put to in each dtype unless all are asked for, other ones in other dtypes: what is
+compiled is compiled anew for every strategy, dtype and kind of question, and all of that takes a day."""
+SLOWEST_FIRST = ("compile", "vmap", "eager", "xla")
 THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 """The arrays are small, and each mode has a process of its own."""
 
@@ -48,6 +53,7 @@ class Task:
     patterns: tuple[str, ...]
     device: str
     every: bool
+    turn: int
 
 
 @dataclass(frozen=True)
@@ -84,22 +90,11 @@ def remember_bounds() -> None:
     verdicts_module.bounds = remembered
 
 
-def _kind(case: Case, framework: str) -> tuple[object, ...]:
-    """Cases of one kind share what is compiled for them."""
-    question = case.question
-    codepath = STRATEGIES[0].codepath(framework, question)
-    return codepath, question.prediction.shape, None if question.mask is None else question.mask.shape
-
-
-def asked(task: Task, cases: Sequence[Case], dtype: str) -> Iterable[tuple[Strategy, Case]]:
-    """Return who is asked what: everybody everything, or where compiled one strategy each, in turns."""
+def asked(task: Task, cases: Sequence[Case], dtype: str) -> Iterator[tuple[Strategy, Case]]:
+    """Return the pairs of strategy and case that a task is made of."""
     strategies = [strategy for strategy in STRATEGIES if strategy.name in task.strategies]
-    if task.every or task.mode not in ROTATED[task.framework]:
-        return [(strategy, case) for strategy in strategies for case in cases]
-    kinds = [_kind(case, task.framework) for case in cases]
-    places = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
-    turn = 3 * ALL_DTYPES.index(dtype) + 5 * ROTATED[task.framework].index(task.mode)
-    return [(strategies[(places[kind] + turn) % len(strategies)], case) for kind, case in zip(kinds, cases)]
+    share = len(strategies) if task.every else SHARE[task.framework].get(task.mode, len(strategies))
+    return turns(strategies, cases, dtype, share, task.turn)
 
 
 def _summary(task: Task, dtype: str, found: Sequence[tuple[str, Verdict]], seconds: float) -> Line:
@@ -176,10 +171,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--strategy", action="append", choices=[strategy.name for strategy in STRATEGIES])
     parser.add_argument("--case", action="append", default=[], help="shell pattern of case ids")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--every", action="store_true", help="every strategy in compiled modes too")
+    parser.add_argument("--every", action="store_true", help="every strategy in every mode")
+    parser.add_argument("--turn", type=int, default=0, help="other strategies where not every one is asked")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--list", action="store_true", help="say how the strategies are written, and stop")
     return parser.parse_args()
+
+
+def _apart(mode: str, dtypes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return dtypes that share a process: all of them, but for torch.compile, where they share nothing else."""
+    return [(dtype,) for dtype in dtypes] if mode == "compile" else [dtypes]
 
 
 def main() -> int:
@@ -192,11 +193,12 @@ def main() -> int:
         return 0
     names = tuple(given.strategy or [strategy.name for strategy in STRATEGIES])
     tasks = [
-        Task(framework, mode, tuple(given.dtype or ALL_DTYPES), names, tuple(given.case), given.device, given.every)
+        Task(framework, mode, dtypes, names, tuple(given.case), given.device, given.every, given.turn)
         for framework in given.framework or FRAMEWORKS
         for mode in modes_of(load_backend(framework), given.mode or ("all",))
+        for dtypes in _apart(mode, tuple(given.dtype or ALL_DTYPES))
     ]
-    tasks.sort(key=lambda task: task.mode not in ROTATED[task.framework])  # what takes longest first
+    tasks.sort(key=lambda task: SLOWEST_FIRST.index(task.mode) if task.mode in SLOWEST_FIRST else len(SLOWEST_FIRST))
     os.environ.update(THREADS)
     print(
         f"{'framework':10} {'mode':13} {'dtype':8} {'judged':>6} {'skips':>5}  {'worst value margin':50} "

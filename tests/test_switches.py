@@ -7,6 +7,7 @@ import pytest
 
 from conformance.backends import load_backend
 from conformance.case import Case
+from conformance.golden import GoldenSet
 
 REPORTED = {
     "jax": {"jax", "jaxlib", "device", "tf32", "subnormals", "threads", "xla_flags"},
@@ -148,6 +149,25 @@ def test_torch_makes_everything_on_the_device(case_of: dict[str, Case], name: st
 
     with pytest.raises(SeenEnoughError):
         _answer("torch", case_of[name], loss, mode, "meta")
+
+
+def test_the_shipped_torch_losses_stay_on_the_device(golden: GoldenSet) -> None:
+    """Every case on `meta`, value and gradient: whatever a loss made on the CPU would not mix with it."""
+    from torch import autograd
+
+    backend = load_backend("torch")
+    for question in (case.question for case in golden.cases):
+        shipped = backend.shipped(question)
+
+        def loss(*operands: Any, shipped: Callable[..., Any] = shipped, **arrays: Any) -> Any:
+            value = shipped(*operands, **arrays)
+            own = next(operand for operand in operands if operand.requires_grad)
+            (gradient,) = autograd.grad(value.sum(), own)
+            assert (value.device.type, gradient.device.type) == ("meta", "meta")
+            raise SeenEnoughError
+
+        with pytest.raises(SeenEnoughError):
+            backend.answer(loss, question, dtype="float32", mode="eager", device="meta")
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax", "tensorflow"])

@@ -2,5 +2,6 @@
 
 from right_codepaths.strategies import STRATEGIES
 from right_codepaths.strategy import Strategy
+from right_codepaths.turns import turns
 
-__all__ = ["STRATEGIES", "Strategy"]
+__all__ = ["STRATEGIES", "Strategy", "turns"]

@@ -76,7 +76,7 @@ def written(
     """Return one loss in one way of writing, as `f(prediction, target[, scale], mask=, view_ids=)`."""
 
     def enter(x: Any) -> Any:
-        return o.widen(x) if strategy.wide else o.single(x)
+        return o.widen(o.single(x)) if strategy.wide else o.single(x)
 
     def codepath(prediction: Any, target: Any, *scale: Any, mask: Any = None, view_ids: Any = None) -> Any:
         given = enter(prediction), enter(target)

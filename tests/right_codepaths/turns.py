@@ -1,0 +1,33 @@
+"""Who is asked what: every strategy everything, or some of them each case, in turns."""
+
+from collections.abc import Iterator, Sequence
+
+from conformance.case import ALL_DTYPES, Case
+from right_codepaths.strategy import Strategy
+
+STEP = {dtype: 3 * place for place, dtype in enumerate(ALL_DTYPES)}
+"""Another dtype puts a case to another strategy."""
+
+
+def _kind(case: Case) -> tuple[object, ...]:
+    """Cases of one kind share what is compiled for them."""
+    question = case.question
+    scale = question.parameters.scale
+    derived = None if scale is None else scale.nphotons
+    mask = None if question.mask is None else question.mask.shape
+    return question.loss, question.parameters.described(), derived, question.prediction.shape, mask
+
+
+def turns(
+    strategies: Sequence[Strategy], cases: Sequence[Case], dtype: str, share: int, turn: int = 0
+) -> Iterator[tuple[Strategy, Case]]:
+    """Put every case to `share` of the strategies: as many turns later, to the next ones.
+
+    Cases of one kind go to the same strategies, so that what one of them has compiled serves the others.
+    """
+    places = {kind: place for place, kind in enumerate(dict.fromkeys(_kind(case) for case in cases))}
+    share = min(share, len(strategies))
+    for step in range(share):
+        for case in cases:
+            place = places[_kind(case)] + STEP[dtype] + turn * share + step
+            yield strategies[place % len(strategies)], case
