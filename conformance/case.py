@@ -138,9 +138,9 @@ class Truth:
     gradient_error: Float64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
-    """A question with its truth and its reason."""
+    """A question with its truth and its reason. One is equal to itself alone, so that what follows from it is kept."""
 
     question: Question
     truth: Truth

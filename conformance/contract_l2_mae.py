@@ -65,7 +65,7 @@ L2_MAE = (
     ),
     Clause(
         "Amplitudes are meant to be >= 0 and finite; the formulas hold for signed ones too.",
-        "l2-signed l2-field-real",
+        "l2-signed l2-signs-apart l2-field-real",
     ),
     Clause("Half types are cast up to float32 once, before anything else.", tests=HALF_MAE),
     Clause(

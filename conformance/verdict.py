@@ -1,6 +1,7 @@
 """Comparing an answer with the truth: one verdict per question, never without its evidence."""
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import inf, isnan, nan
 from typing import Literal
 
@@ -102,10 +103,12 @@ def _form_faults(name: str, got: str, wanted: str, shape: tuple[int, ...], true:
     return faults
 
 
+@lru_cache(maxsize=1024)
 def tolerances(case: Case, dtype: str) -> tuple[Bounds, Float64, Float64]:
     """Return the derivation's bounds, and the tolerances of value and gradient: those plus the truth's own error.
 
-    The gradient's tolerance has a last axis of two for a field.
+    The gradient's tolerance has a last axis of two for a field. Deriving them is most of the judge's time, and they
+    depend on nothing that is judged: they are kept.
     """
     truth = case.truth
     derived = bounds(case.question, truth.value, truth.sign, computing_dtype(dtype))

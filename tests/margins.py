@@ -16,16 +16,14 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parent))  # the parallel workers import this file by its path
 
-from frameworks import FRAMEWORKS
 from right_codepaths import STRATEGIES, Strategy, turns
 
-from conformance import verdict as verdicts_module
 from conformance.backends import load_backend
 from conformance.case import ALL_DTYPES, Case
 from conformance.check import select
 from conformance.golden import load
 from conformance.judge import judge_case, modes_of
-from conformance.tolerance import Bounds
+from conformance.liars.operations import FRAMEWORKS
 from conformance.verdict import Verdict
 
 LARGEST_MARGIN = 0.5
@@ -77,19 +75,6 @@ class Line:
         return self.judged > 0 and not self.rejected and max(self.value[0], self.gradient[0]) <= LARGEST_MARGIN
 
 
-def remember_bounds() -> None:
-    """Derive the tolerances of a case once per dtype, not once per answer: that is most of the judge's time."""
-    derive, known = verdicts_module.bounds, {}
-
-    def remembered(question, *rest) -> Bounds:  # type: ignore[no-untyped-def]
-        key = (question.case_id, rest[-1])
-        if key not in known:
-            known[key] = derive(question, *rest)
-        return known[key]
-
-    verdicts_module.bounds = remembered
-
-
 def asked(task: Task, cases: Sequence[Case], dtype: str) -> Iterator[tuple[Strategy, Case]]:
     """Return the pairs of strategy and case that a task is made of."""
     strategies = [strategy for strategy in STRATEGIES if strategy.name in task.strategies]
@@ -136,7 +121,6 @@ def show(line: Line) -> None:
 
 def measure(task: Task) -> list[Line]:
     """Judge one framework in one mode, dtype by dtype, and show each as soon as it is there."""
-    remember_bounds()
     backend = load_backend(task.framework)
     backend.environment(task.device)
     cases = select(load().cases, task.patterns)

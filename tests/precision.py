@@ -11,13 +11,13 @@ from dataclasses import dataclass
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from frameworks import operations
 from wrong_losses import plain_nll
 
 from conformance.backends import BACKENDS, Backend, load_backend
 from conformance.backends.answer import Codepath
 from conformance.case import Array, Case
 from conformance.golden import load
+from conformance.liars.operations import operations
 
 GRADIENT_CASES = ("nll-billion", "nll-shot-noise")
 DEVIANCE_CASES = ("nll-saturated-billion", "nll-shot-noise-saturated")

@@ -1,12 +1,12 @@
 """The judge against liars and against honest losses written differently, in every framework and dtype."""
 
 import pytest
-from frameworks import FRAMEWORKS, operations
 from right_losses import RIGHT
 from wrong_losses import WRONG
 
 from conformance import check_loss
 from conformance.case import DTYPES
+from conformance.liars.operations import FRAMEWORKS, operations
 
 WORST_RIGHT_MARGIN = 0.5
 

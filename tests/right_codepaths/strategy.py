@@ -6,9 +6,8 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-from frameworks import operations
-
 from conformance.case import Parameters, Question
+from conformance.liars.operations import operations
 from right_codepaths import amplitudes, counts, photons, reductions, spaces
 from right_codepaths.differences import Difference, Elements
 

@@ -1,0 +1,1 @@
+"""The bank of wrong losses: what a conformance suite is worth, and what a diagnosis knows."""

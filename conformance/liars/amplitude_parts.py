@@ -1,0 +1,70 @@
+"""The two amplitude MAEs by their parts."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from conformance.liars.liar import Loss, Make
+from conformance.liars.parts import PREDICTION, TARGET, Part, as_it_is, clean, mean, place_of, total
+
+EPS = 2.0**-40
+
+
+def bounded_norm(place: SimpleNamespace, x: Any, side: str, eps: float = EPS) -> Any:
+    """max(||x||, eps), with derivative 0 at a dark scope, and NaN where the squares overflow."""
+    o = place.o
+    energy = total(place, x * x)
+    lit = energy > 0
+    root = o.sqrt(o.where(lit, energy, o.ones(energy)))
+    return o.at_least(o.where(lit, root, 0 * root) + 0 * root, eps)
+
+
+def divided(place: SimpleNamespace, x: Any, norms: dict[str, Any], side: str) -> Any:
+    """The operand over its own norm."""
+    return x / norms[side]
+
+
+def untouched(place: SimpleNamespace, x: Any, *_: Any) -> Any:
+    """The operand as it is."""
+    return x
+
+
+def distance(place: SimpleNamespace, a: Any, b: Any, p: Any, t: Any) -> Any:
+    """|a - b| with derivative 0 at a tie."""
+    return place.o.abs(a - b)
+
+
+@dataclass(frozen=True)
+class AmplitudeParts:
+    """clean operand -> norm -> unit -> elements -> value."""
+
+    enter: Part = clean
+    norm: Part = bounded_norm
+    unit: Part = divided
+    elements: Part = distance
+    reduce: Part = lambda place, elements, p, t: mean(place, elements)
+    leave: Part = as_it_is
+
+
+L2_PARTS = AmplitudeParts()
+MAE_PARTS = AmplitudeParts(norm=untouched, unit=untouched)
+
+
+def amplitude_loss(parts: AmplitudeParts, scope: str = "sample", modulus: Part = untouched) -> Make:
+    """Return what makes the loss of these parts in a framework; `modulus` brings a domain to amplitudes."""
+
+    def make(o: SimpleNamespace) -> Loss:
+        def loss(prediction: Any, target: Any, mask: Any = None, view_ids: Any = None) -> Any:
+            place = place_of(o, prediction, mask, view_ids, scope)
+            p, t = (
+                modulus(place, parts.enter(place, x, side), side)
+                for x, side in ((prediction, PREDICTION), (target, TARGET))
+            )
+            norms = {side: parts.norm(place, x, side) for x, side in ((p, PREDICTION), (t, TARGET))}
+            unit = (parts.unit(place, x, norms, side) for x, side in ((p, PREDICTION), (t, TARGET)))
+            value = parts.reduce(place, parts.elements(place, *unit, p, t), p, t)
+            return parts.leave(place, value, prediction, target)
+
+        return loss
+
+    return make
