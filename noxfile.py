@@ -13,6 +13,7 @@ nox.options.error_on_missing_interpreters = True
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 BACKENDS = {"jax": ["jax"], "torch": ["torch"], "tensorflow": ["tensorflow"], "all": ["jax", "torch", "tensorflow"]}
 ALL = BACKENDS["all"]
+SIDE_BY_SIDE = ["--processes", str(min(os.cpu_count() or 1, 8))]
 
 
 def groups(*names: str) -> list[str]:
@@ -52,7 +53,7 @@ def conformance(session: nox.Session, backend: str) -> None:
     """
     install(session, ".", *groups(*BACKENDS[backend]))
     chosen = [argument for name in BACKENDS[backend] for argument in ("--backend", name)]
-    arguments = session.posargs or ["--mode", "eager", "--mode", "compiled", "--report", "report.jsonl"]
+    arguments = session.posargs or ["--mode", "eager", "--mode", "compiled", "--report", "report.jsonl", *SIDE_BY_SIDE]
     session.run("ptycho-oracle", "run", *chosen, *arguments)
 
 
@@ -114,6 +115,13 @@ def margins(session: nox.Session) -> None:
     """Print how much of their tolerances differently written right losses use; `-- --every` for all in every mode."""
     install(session, ".", *groups("test", *ALL))
     session.run("python", "tests/margins.py", *session.posargs)
+
+
+@nox.session
+def liars(session: nox.Session) -> None:
+    """Run the gate against the bank of wrong losses: every one must die, in Torch and TensorFlow, eager and compiled."""
+    install(session, ".", *groups("torch", "tensorflow"))
+    session.run("python", "-m", "conformance.liars", *session.posargs)
 
 
 @nox.session

@@ -34,6 +34,7 @@ from conformance.frames import read_frames
 from conformance.golden import load
 from conformance.judge import judge_all, modes_of, require_modes
 from conformance.measured import measured_cases
+from conformance.parallel import Share, judge_shares
 from conformance.parity import parity
 from conformance.report import require_report_path, tool_version
 from conformance.verdict import TIES, Verdict
@@ -68,6 +69,27 @@ def _judge(
     return verdicts
 
 
+def _judge_apart(
+    plan: Iterable[tuple[Backend, Sequence[str]]],
+    cases: Sequence[Case],
+    dtypes: Sequence[str],
+    device: str,
+    ties: str,
+    processes: int,
+) -> list[Verdict]:
+    ids = tuple(case.question.case_id for case in cases)
+    shares = [
+        Share(backend.name, mode, dtype, device, ties, ids)
+        for backend, modes in plan
+        for mode in modes
+        for dtype in dtypes
+    ]
+    progress = Console(stderr=True)
+    found = judge_shares(shares, processes)
+    parts = track(found, "judging", len(shares), console=progress, disable=not progress.is_terminal)
+    return [verdict for part in parts for verdict in part]
+
+
 @app.command()
 def run(
     backend: Backends = None,
@@ -86,6 +108,7 @@ def run(
         Optional[Path],
         typer.Option(help="folder of `export-program`, for --backend tensorflow-program", envvar=VARIABLE),
     ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="judge so many of backend, mode and dtype side by side")] = 1,
     report: Report = None,
 ) -> None:
     """Judge the shipped codepaths of every backend against the golden truth, or on measured frames."""
@@ -114,11 +137,14 @@ def run(
     plan = [(entry, modes_of(entry, requested or entry.modes[:1])) for entry, _ in loaded.values()]
     if data is not None:
         cases = select(tuple(measured_cases(found, nphotons, load_backend("jax"))), case or ())
-    verdicts = _judge(plan, cases, dtypes, device, ties)
+    if processes > 1 and data is None and cases:
+        verdicts = _judge_apart(plan, cases, dtypes, device, ties, processes)
+    else:
+        verdicts = _judge(plan, cases, dtypes, device, ties)
     about = {
         "command": "run", "subject": subject, "sha256": digest, "ties": ties, "device": device,
         "dtypes": dtypes, "modes": {entry.name: modes for entry, modes in plan}, "case": case, "frames": frames,
-        "nphotons": nphotons,
+        "nphotons": nphotons, "processes": processes,
     }  # fmt: skip
     finish(verdicts, report, about, {name: environment for name, (_, environment) in loaded.items()})
 

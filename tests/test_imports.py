@@ -26,6 +26,9 @@ OWN_FRAMEWORK = {
     "conformance/codepaths/torch_": {"torch"},
     "conformance/codepaths/tensorflow_": {"tensorflow"},
     "conformance/codepaths/keras_": {"tensorflow", "keras"},
+    "conformance/liars/jax_": {"jax"},
+    "conformance/liars/tensorflow_": {"tensorflow"},
+    "conformance/liars/torch_": {"torch"},
 }
 """A framework is imported by the files that are named for it, and by no other."""
 SOURCES = [path for package in ALLOWED for path in sorted((ROOT / package).rglob("*.py"))]

@@ -11,6 +11,7 @@ from conformance.case import Case
 from conformance.judge import fmax, judge_case
 from conformance.liars.amplitude_parts import L2_PARTS, MAE_PARTS, amplitude_loss
 from conformance.liars.liar import Liar
+from conformance.liars.operations import operations
 from conformance.liars.poisson_parts import NLL_PARTS, poisson_loss
 from conformance.verdict import Verdict
 
@@ -84,6 +85,27 @@ def judged(liar: Liar, backend: Backend, cases: Iterable[Case], dtype: str, mode
             yield judge_case(
                 backend, codepath_of(case.question), case, dtype=dtype, mode=mode, device="cpu", ties="strict"
             )
+
+
+def difference(liar: Liar, backend: Backend, cases: Iterable[Case], dtype: str) -> float:
+    """Return the largest difference between the answers of a liar and of the honest loss it is made from.
+
+    Infinite where one is NaN and the other is not: 0 proves them equivalent, bit for bit, on these cases.
+    """
+    found = 0.0
+    honest = HONEST[liar.loss](operations(backend.name))
+    codepath_of = liar.codepaths(backend)
+    for case in liar.asked(cases):
+        answers = [
+            backend.answer(codepath, case.question, dtype=dtype, mode="eager", device="cpu")
+            for codepath in (codepath_of(case.question), honest)
+        ]
+        one, other = answers
+        for left, right in ((one.value, other.value), (one.gradient, other.gradient)):
+            if not np.array_equal(left, right, equal_nan=True):
+                with np.errstate(all="ignore"):
+                    found = max(found, float(np.max(np.nan_to_num(np.abs(left - right), nan=np.inf))))
+    return found
 
 
 def score(

@@ -1,0 +1,127 @@
+"""The CPU-only gate against the whole bank: the plan of who is asked what, in processes side by side."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+
+from conformance.backends import load_backend
+from conformance.case import DTYPES, Case
+from conformance.golden import load
+from conformance.liars.bank import bank
+from conformance.liars.liar import Liar
+from conformance.liars.score import Kill, Score, modes_to_try, score
+from conformance.verdict import judge_answer
+
+MODES = {"torch": ("eager", "compile"), "tensorflow": ("eager", "function", "xla")}
+TOGETHER = 12
+"""How many losses share a compiled graph: more take longer than one by one."""
+THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+"""The arrays are small, and each process has a core of its own."""
+WHOLE = "torch"
+"""The framework in which every liar is asked every case, eager; elsewhere the first kill is enough."""
+
+Kills = Mapping[tuple[str, str], tuple[Kill, ...]]
+"""(liar, dtype) -> its kills in WHOLE."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One process: a framework in one mode and dtype, on every `share`-th liar; the cases that killed them before."""
+
+    framework: str
+    mode: str
+    dtype: str
+    names: tuple[str, ...]
+    hints: Kills
+
+
+def hint(liar: Liar, dtype: str, kills: Kills) -> list[str]:
+    """Return case ids in the order to ask them: what killed the liar elsewhere."""
+    return [kill.case_id for kill in kills.get((liar.name, dtype), ())]
+
+
+def gathered(
+    liars: Sequence[Liar], cases: Sequence[Case], dtype: str, kills: Kills
+) -> Iterator[tuple[Case, list[Liar]]]:
+    """Return liars by a case that kills them, in as few and as small cases as that takes, a handful at a time."""
+    left = {liar.name: liar for liar in liars}
+    asked = {liar.name: {case.question.case_id: case for case in liar.asked(cases)} for liar in liars}
+    killing = {
+        name: {case_id for case_id in hint(liar, dtype, kills) or asked[name] if case_id in asked[name]}
+        for name, liar in left.items()
+    }
+    while left:
+        counted = Counter(case_id for name in left for case_id in killing[name])
+        best = max(counted, key=lambda case_id: (counted[case_id], case_id)) if counted else ""
+        members = [liar for name, liar in left.items() if best in killing[name]] or list(left.values())
+        for liar in members:
+            del left[liar.name]
+        for start in range(0, len(members), TOGETHER):
+            some = members[start : start + TOGETHER]
+            yield asked[some[0].name][best], some
+
+
+def _together(task: Task, liars: Sequence[Liar], cases: Sequence[Case]) -> Iterator[Score]:
+    """Compile many liars at once; whoever that does not kill is asked alone."""
+    from conformance.liars.torch_together import answers_together
+
+    backend = load_backend(task.framework)
+    for case, members in gathered(liars, cases, task.dtype, task.hints):
+        try:
+            codepaths = [liar.codepaths(backend)(case.question) for liar in members]
+            answers = answers_together(codepaths, case.question, task.dtype)
+        except Exception:  # one of them does not compile, or not beside the others
+            answers = []
+        for liar, answer in zip(members, answers or [None] * len(members)):
+            status, value, gradient = "pass", 0.0, 0.0
+            if answer is not None:
+                with np.errstate(all="ignore"):
+                    status, value, gradient, _ = judge_answer(case, answer, task.dtype, "strict")
+            if status == "pass":
+                yield score(liar, backend, cases, task.dtype, task.mode, first=hint(liar, task.dtype, task.hints))
+            else:
+                kill = Kill(case.question.case_id, max(value, gradient), "together")
+                yield Score(liar.name, task.framework, task.dtype, task.mode, (kill,), 1)
+
+
+def perform(task: Task) -> list[Score]:
+    """Return the scores of one task."""
+    backend = load_backend(task.framework)
+    backend.environment("cpu")
+    cases = load().cases
+    liars = [liar for liar in bank(task.framework) if liar.name in task.names]
+    if task.mode == "compile":
+        lying = [liar for liar in liars if "compile" in modes_to_try(liar, backend, ["compile"])]
+        alone = [liar for liar in lying if task.dtype in liar.equivalent]
+        scores = [score(liar, backend, cases, task.dtype, task.mode, first=()) for liar in alone]
+        return scores + list(_together(task, [liar for liar in lying if liar not in alone], cases))
+    whole = task.framework == WHOLE and task.mode == "eager"
+    return [
+        score(liar, backend, cases, task.dtype, mode, first=None if whole else hint(liar, task.dtype, task.hints))
+        for liar in liars
+        for mode in modes_to_try(liar, backend, [task.mode])
+    ]
+
+
+def run_gate(frameworks: Sequence[str], modes: Sequence[str], dtypes: Sequence[str] = DTYPES) -> list[Score]:
+    """Return every score: first the whole matrix of WHOLE, then all the rest with its help."""
+    names = tuple(liar.name for liar in bank(WHOLE))
+    os.environ.update(THREADS)
+    with get_context("spawn").Pool(min(os.cpu_count() or 1, 8), maxtasksperchild=1) as pool:
+        first = [Task(WHOLE, "eager", dtype, names, {}) for dtype in dtypes]
+        scores = [entry for part in pool.imap(perform, first, chunksize=1) for entry in part]
+        kills = {(entry.liar, entry.dtype): entry.kills for entry in scores if entry.mode == "eager"}
+        rest = [
+            Task(framework, mode, dtype, tuple(liar.name for liar in bank(framework)), kills)
+            for framework in frameworks
+            for mode in MODES[framework]
+            for dtype in dtypes
+            if mode in modes and (framework, mode) != (WHOLE, "eager")
+        ]
+        rest.sort(key=lambda task: task.mode != "compile")
+        scores += [entry for part in pool.imap_unordered(perform, rest, chunksize=1) for entry in part]
+    return [entry for entry in scores if entry.framework in frameworks and (entry.mode in modes or "eager" in modes)]

@@ -1,0 +1,49 @@
+"""Many wrong losses in one compiled graph: torch.compile takes seconds for each graph, and one for ten is one.
+
+Every loss has operands of its own, so that no gradient of one can reach another.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from conformance.backends.answer import Answer, keyword_operands, operand_dtype, scale_argument
+from conformance.backends.torch_modes import compiling
+from conformance.backends.torch_precision import full_precision
+from conformance.case import Question
+from conformance.tolerance import computing_dtype
+
+
+def answers_together(codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str) -> list[Answer]:
+    """Return the answer of each codepath to one question, all compiled as one graph.
+
+    Raises
+    ------
+    Exception
+        Whatever one of them, or the compiler, raises: ask them one by one then.
+    """
+    kind, real = getattr(torch, operand_dtype(question, dtype)), getattr(torch, computing_dtype(dtype))
+    pairs = [[torch.tensor(array, dtype=kind) for array in (question.prediction, question.target)] for _ in codepaths]
+    position = 1 if question.parameters.wrt == "target" else 0
+    own = [pair[position].requires_grad_() for pair in pairs]
+    scale = scale_argument(question)
+    given = [] if scale is None else [torch.tensor(scale, dtype=real)]
+    keywords = {name: torch.tensor(array) for name, array in keyword_operands(question).items()}
+
+    def step(pairs: list[list[Any]], given: list[Any], keywords: dict[str, Any]) -> list[Any]:
+        return [codepath(*pair, *given, **keywords) for codepath, pair in zip(codepaths, pairs)]
+
+    with full_precision(), compiling("compile"):
+        values = torch.compile(step, dynamic=False)(pairs, given, keywords)
+        total = sum(value.sum().double() for value in values if value.requires_grad)
+        gradients = torch.autograd.grad(total, own, allow_unused=True)
+    return [
+        Answer.of(
+            np.asarray(value.detach().resolve_conj()),
+            np.asarray((torch.zeros_like(x) if gradient is None else gradient).resolve_conj()),
+            misdeeds=() if gradient is not None else ("no gradient",),
+        )
+        for value, gradient, x in zip(values, gradients, (x.detach() for x in own))
+    ]

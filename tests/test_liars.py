@@ -1,0 +1,104 @@
+"""The bank of wrong losses: it is what it claims, every liar dies, and who is honest does not."""
+
+from dataclasses import replace
+
+import pytest
+
+from conformance.backends import load_backend
+from conformance.case import DTYPES
+from conformance.golden import GoldenSet
+from conformance.liars.bank import BANK, bank
+from conformance.liars.gate import THREADS, Task, perform
+from conformance.liars.parts import changed, composable
+from conformance.liars.score import HONEST, Score, difference, score
+from conformance.liars.universal import survivors
+
+FRAMEWORKS = ("torch", "tensorflow")
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, list[Score]]:
+    """Every liar of Torch against every case that it can be asked, eager."""
+    names = tuple(liar.name for liar in BANK)
+    return {dtype: perform(Task("torch", "eager", dtype, names, {})) for dtype in DTYPES}
+
+
+def test_each_bank_is_large_and_every_entry_says_what_it_is() -> None:
+    for framework in FRAMEWORKS:
+        assert len(bank(framework)) >= 60
+    names = [liar.name for liar in BANK]
+    assert len(set(names)) == len(names)
+    assert all(liar.wrong and liar.seen and set(liar.kin) <= set(names) for liar in BANK)
+    kinds = {liar.kind for liar in BANK}
+    assert {"value", "gradient", "convention", "numerical", "state", "layout", "dtype", "side effect"} == kinds
+
+
+def test_the_two_banks_are_equal_but_for_what_only_one_framework_can_do() -> None:
+    torch, tensorflow = ({liar.name for liar in bank(framework)} for framework in FRAMEWORKS)
+    assert tensorflow < torch
+    assert {liar.mode for liar in BANK if liar.name in torch - tensorflow} <= {
+        "strided",
+        "channels_last",
+        "both",
+        "eager",
+    }
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_liar_dies_in_torch(whole: dict[str, list[Score]], dtype: str) -> None:
+    assert [entry.liar for entry in whole[dtype] if entry.status not in ("killed", "equivalent")] == []
+    assert {entry.liar for entry in whole[dtype]} >= {liar.name for liar in bank("torch") if liar.mode != "compiled"}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_liar_dies_in_tensorflow(whole: dict[str, list[Score]], dtype: str) -> None:
+    kills = {(entry.liar, dtype): entry.kills for entry in whole[dtype]}
+    names = tuple(liar.name for liar in bank("tensorflow"))
+    found = perform(Task("tensorflow", "eager", dtype, names, kills))
+    assert [entry.liar for entry in found if entry.status not in ("killed", "equivalent")] == []
+    assert len(found) >= 60
+
+
+@pytest.mark.parametrize("mode", ["compile", "function"])
+def test_who_lies_where_it_is_compiled_dies_there(mode: str) -> None:
+    framework = "torch" if mode == "compile" else "tensorflow"
+    found = perform(Task(framework, mode, "float32", ("compiled-only", "norm-detached"), {}))
+    assert {entry.liar: entry.status for entry in found} == {"compiled-only": "killed", "norm-detached": "killed"}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_an_equivalence_is_one_bit_for_bit(golden: GoldenSet, framework: str) -> None:
+    claims = [(liar, dtype) for liar in bank(framework) for dtype in liar.equivalent]
+    assert len(claims) >= 5
+    small = [case for case in golden.cases if case.question.prediction.size < 1000]
+    for liar, dtype in claims:
+        assert difference(liar, load_backend(framework), small, dtype) == 0.0, liar.name
+
+
+def test_an_honest_loss_survives_and_a_false_proof_is_refuted(golden: GoldenSet) -> None:
+    backend = load_backend("torch")
+    detached = next(liar for liar in BANK if liar.name == "norm-detached")
+    honest = replace(detached, make=HONEST["amplitude_l2_mae"])
+    assert score(honest, backend, golden.cases, "float64", "eager").status == "survived"
+    claimed = replace(detached, equivalent={"float64": "it is not"})
+    assert score(claimed, backend, golden.cases, "float64", "eager").status == "refuted"
+    assert difference(claimed, backend, golden.cases[:4], "float64") > 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_group_of_cases_lets_a_universal_lie_pass(golden: GoldenSet, dtype: str) -> None:
+    assert list(survivors(load_backend("torch"), golden.cases, dtype)) == []
+
+
+def test_changes_of_different_parts_compose_and_of_the_same_part_do_not() -> None:
+    edits = {liar.name: liar.edit for liar in BANK if liar.edit}
+    detached, squared = edits["norm-detached"], edits["squared-error"]
+    assert composable(detached, squared) and not composable(detached, edits["only-target-normalised"])
+    from conformance.liars.amplitude_parts import L2_PARTS
+
+    both = changed(L2_PARTS, (*detached, *squared))
+    assert both.unit is detached[0].new and both.elements is squared[0].new
+
+
+def test_the_processes_of_the_gate_have_one_thread_each() -> None:
+    assert set(THREADS.values()) == {"1"}
