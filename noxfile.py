@@ -89,7 +89,8 @@ def gradients(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the test suite, on an installed package, with all three frameworks."""
     install(session, ".", *groups("test", *ALL))
-    session.run("pytest", *session.posargs, env={"PYTHONDONTWRITEBYTECODE": "1"})
+    spread = [] if session.posargs else ["-n", str(min(os.cpu_count() or 1, 8)), "--dist", "loadfile"]
+    session.run("pytest", *spread, *session.posargs, env={"PYTHONDONTWRITEBYTECODE": "1"})
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
@@ -119,7 +120,7 @@ def margins(session: nox.Session) -> None:
 
 @nox.session
 def liars(session: nox.Session) -> None:
-    """Run the gate against the bank of wrong losses: every one must die, in Torch and TensorFlow, eager and compiled."""
+    """Run the gate against the bank of wrong losses: every one must die, eager and compiled."""
     install(session, ".", *groups("torch", "tensorflow"))
     session.run("python", "-m", "conformance.liars", *session.posargs)
 

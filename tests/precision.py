@@ -11,7 +11,7 @@ from dataclasses import dataclass
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from wrong_losses import plain_nll
+from formulas import plain_nll
 
 from conformance.backends import BACKENDS, Backend, load_backend
 from conformance.backends.answer import Codepath

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from wrong_losses import Maker, l2, modulus, nll, norm
+from formulas import Maker, l2, modulus, nll, norm
 
 
 def _by_signs(ops: SimpleNamespace, p: Any, t: Any) -> Any:

@@ -1,6 +1,7 @@
 """The command line: each exit code, with the words that come with it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,32 @@ def losses(tmp_path: Path) -> Path:
 def test_run_says_conformant_and_exits_0() -> None:
     code, said = _invoke("run", *FAST)
     assert code == ExitCode.CONFORMANT and "conformant: " in said and "torch" in said
+
+
+def test_processes_side_by_side_say_what_one_says(tmp_path: Path) -> None:
+    reports = []
+    for processes in ("1", "2"):
+        path = tmp_path / f"{processes}.jsonl"
+        more = ["--mode", "eager", "--mode", "strided", "--case", "mae-*", "--processes", processes]
+        assert _invoke("run", "--backend", "torch", *more, "--report", str(path))[0] == ExitCode.CONFORMANT
+        reports.append(read_report(path))
+    (head, one, _), (_, two, _) = reports
+    assert head["processes"] == 1 and len(one) > 100
+    timeless = [[{**verdict, "seconds": 0} for verdict in verdicts] for verdicts in (one, two)]
+    assert timeless[0] == timeless[1]
+
+
+def test_an_error_in_a_process_keeps_its_exit_code() -> None:
+    arguments = ["run", "--backend", "torch", "--mode", "compile", "--case", "mae-typical", "--processes", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "TORCHDYNAMO_DISABLE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4 and "TORCHDYNAMO_DISABLE" in done.stderr, done.stderr
 
 
 def test_a_right_loss_exits_0_and_a_wrong_one_1(losses: Path) -> None:

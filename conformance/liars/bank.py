@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from conformance.liars.amplitude_parts import L2_PARTS, MAE_PARTS, amplitude_loss
+from conformance.liars.arrays import MISUSED
 from conformance.liars.conditions import conditional_liars
 from conformance.liars.elements import ELEMENTS, mae
 from conformance.liars.gradients import gradient_liars
 from conformance.liars.liar import Liar
 from conformance.liars.normalisation import NORMALISATION, l2
-from conformance.liars.options import OPTIONS
+from conformance.liars.options import CHOICES
 from conformance.liars.photons import PHOTONS, nll
 from conformance.liars.poisson_parts import NLL_PARTS, poisson_loss
 
@@ -62,7 +63,8 @@ BANK: tuple[Liar, ...] = (
     *conditional_liars("mae-", mae, amplitude_loss(MAE_PARTS), MAE_CONDITIONS),
     *conditional_liars("nll-", nll, poisson_loss(NLL_PARTS), NLL_CONDITIONS),
     *PHOTONS,
-    *OPTIONS,
+    *CHOICES,
+    *MISUSED,
 )
 
 

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from conformance.backends import load_backend
+from conformance.backends import Answer, load_backend
 from conformance.case import DTYPES, Case
 from conformance.golden import load
 from conformance.liars.bank import bank
@@ -76,7 +76,8 @@ def _together(task: Task, liars: Sequence[Liar], cases: Sequence[Case]) -> Itera
             answers = answers_together(codepaths, case.question, task.dtype)
         except Exception:  # one of them does not compile, or not beside the others
             answers = []
-        for liar, answer in zip(members, answers or [None] * len(members)):
+        found: list[Answer | None] = [*answers] or [None] * len(members)
+        for liar, answer in zip(members, found):
             status, value, gradient = "pass", 0.0, 0.0
             if answer is not None:
                 with np.errstate(all="ignore"):

@@ -30,7 +30,7 @@ def table() -> SimpleNamespace:
 
     def widen(x: Any) -> Any:
         """Double precision exists in JAX only while it is judged; without it, nothing is done."""
-        if not jax.config.jax_enable_x64:
+        if jnp.asarray(np.float64(0)).dtype != np.float64:
             return x
         return x.astype(jnp.complex128 if jnp.iscomplexobj(x) else jnp.float64)
 
@@ -79,7 +79,7 @@ def table() -> SimpleNamespace:
         attach=attach,
         reflect=reflect,
         to=lambda x, dtype: x.astype(dtype),
-        tiny=lambda x: float(jnp.finfo(x.dtype).tiny),
+        tiny=lambda x: float(np.finfo(np.dtype(x.dtype)).tiny),
         noise=lambda x: jnp.asarray(np.random.default_rng().random(x.shape), x.dtype),
         number=float,
         cast=lambda x, like: x.astype(like.dtype),

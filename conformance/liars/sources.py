@@ -11,8 +11,8 @@ THREADS = {
     "constant": "pytorch/pytorch#28575 and PaddlePaddle/Paddle#56733, the Stirling term and its condition",
     "xlogy": "pytorch/pytorch#80770 and jax-ml/jax#15737, the derivative of x log x at 0",
     "detach": "tinygrad/tinygrad#4904, a detach in a normalisation where the gradient needs it",
-    "reduction": "pytorch/pytorch#2259, a mean where a sum is meant; Lightning-AI/pytorch-lightning#2924, the short last "
-    "batch counts as much as a full one",
+    "reduction": "pytorch/pytorch#2259, a mean where a sum is meant; Lightning-AI/pytorch-lightning#2924, the short "
+    "last batch counts as much as a full one",
     "cast": "keras-team/keras#15791 and keras-team/keras-core#922, a loss casts float64 to float32",
     "layout": "pytorch/pytorch#175189 and pytorch/pytorch#180984, wrong numbers for channels_last and for views",
     "compiled": "pytorch/pytorch#138908 and pytorch/pytorch#136662, compiled code disagrees with eager code",
@@ -21,7 +21,7 @@ THREADS = {
     "state": "Lightning-AI/pytorch-lightning#5737 and tensorflow/tensorflow#44980, a value kept from an earlier call",
     "counts": "Lightning-AI/torchmetrics#2787 and scikit-learn/scikit-learn#28827, squares of uint8 wrap",
     "clipping": "Lightning-AI/pytorch-lightning#9330 and #9694, gradients are clipped while they are still scaled",
-    "complex": "jax-ml/jax#9110, the gradient of a complex argument is the conjugate; pytorch/pytorch#96543, NaN near 0",
+    "complex": "jax-ml/jax#9110, grad of a complex argument is the conjugate; pytorch/pytorch#96543, NaN near 0",
     "huber": "keras-team/keras-cv#920 and pytorch/pytorch#17447, a smooth L1 whose threshold is half applied",
     "shift": "opencv/opencv#9144 and teamtomo/teamtomo#109, a shift of the zero frequency that is right at even sizes",
     "random": "pytorch/pytorch#17350 and tensorflow/tensorflow#3103, sums that differ from run to run",

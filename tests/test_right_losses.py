@@ -1,25 +1,12 @@
-"""The judge against liars and against honest losses written differently, in every framework and dtype."""
+"""Honest losses written differently are accepted in every framework and dtype; liars are in test_liars.py."""
 
 import pytest
 from right_losses import RIGHT
-from wrong_losses import WRONG
 
 from conformance import check_loss
-from conformance.case import DTYPES
 from conformance.liars.operations import FRAMEWORKS, operations
 
 WORST_RIGHT_MARGIN = 0.5
-
-
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize("name", WRONG)
-def test_every_wrong_loss_is_rejected_in_each_dtype(name: str, framework: str) -> None:
-    loss, maker = WRONG[name]
-    wrong = maker(operations(framework))
-    for dtype in DTYPES:
-        result = check_loss(wrong, loss=loss, framework=framework, dtype=dtype)
-        assert not result.conformant, f"{name} passes in {dtype}"
-        assert all(verdict.status == "fail" and verdict.message for verdict in result.failures)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -33,5 +20,5 @@ def test_every_right_loss_is_accepted_in_each_dtype(name: str, framework: str) -
     assert max(worst.value_margin, worst.gradient_margin) <= WORST_RIGHT_MARGIN, worst
 
 
-def test_the_bank_is_as_large_as_it_claims() -> None:
-    assert len(WRONG) >= 40 and len(RIGHT) >= 12
+def test_the_right_losses_are_as_many_as_they_claim() -> None:
+    assert len(RIGHT) >= 12
