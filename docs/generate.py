@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cases_page import cases_page
 from contract_page import COLUMN_DTYPES, COLUMNS, contract_page
+from liars_page import liars_page
 
 from conformance.backends import load_backend
 from conformance.golden import GoldenSet, load
@@ -16,7 +17,7 @@ from conformance.verdict import Verdict
 
 FOLDER = Path(__file__).resolve().parent
 FIGURE = Path("figures") / "margins.svg"
-CONTRACT_PAGE, CASES_PAGE = "contract.md", "cases.md"
+CONTRACT_PAGE, CASES_PAGE, LIARS_PAGE = "contract.md", "cases.md", "liars.md"
 
 
 def judged(golden: GoldenSet) -> list[Verdict]:
@@ -44,6 +45,7 @@ def pages(golden: GoldenSet, verdicts: Iterable[Verdict]) -> dict[str, str]:
     """Return the generated pages by file name."""
     return {
         CASES_PAGE: cases_page(golden),
+        LIARS_PAGE: liars_page(),
         CONTRACT_PAGE: contract_page(golden, statuses(verdicts), FOLDER.parent / "oracle"),
     }
 
