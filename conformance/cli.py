@@ -119,6 +119,8 @@ def run(
         raise UsageError(f"--nphotons: got {nphotons}, wanted a finite number above 0")
     if data is None and (frames is not None or nphotons is not None):
         raise UsageError("--frames, --nphotons: say something about --data only; give a file of frames")
+    if data is not None and processes > 1:
+        raise UsageError("--processes: frames of --data are judged in one process; leave it out")
     if report is not None:
         require_report_path(report)
     cases: Sequence[Case]
@@ -137,7 +139,7 @@ def run(
     plan = [(entry, modes_of(entry, requested or entry.modes[:1])) for entry, _ in loaded.values()]
     if data is not None:
         cases = select(tuple(measured_cases(found, nphotons, load_backend("jax"))), case or ())
-    if processes > 1 and data is None and cases:
+    if processes > 1 and cases:
         verdicts = _judge_apart(plan, cases, dtypes, device, ties, processes)
     else:
         verdicts = _judge(plan, cases, dtypes, device, ties)

@@ -1,10 +1,13 @@
 """The shipped codepaths judged in several processes: one share is a backend in one mode and dtype."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 
 from conformance.backends import load_backend
+from conformance.exit_codes import BackendError, FixtureError
 from conformance.golden import load
 from conformance.judge import judge_all
 from conformance.verdict import Verdict
@@ -29,7 +32,11 @@ def judge_share(share: Share) -> list[Verdict]:
     """Return the verdicts of one share; the golden set is verified and read anew."""
     backend = load_backend(share.backend)
     backend.environment(share.device)
-    cases = [case for case in load().cases if case.question.case_id in share.case_ids]
+    held = {case.question.case_id: case for case in load().cases}
+    missing = [case_id for case_id in share.case_ids if case_id not in held]
+    if missing:
+        raise FixtureError(f"case {missing[0]}: gone from the golden set since the judgement began; begin again")
+    cases = [held[case_id] for case_id in share.case_ids]
     return list(
         judge_all(
             backend,
@@ -53,10 +60,16 @@ def judge_shares(shares: Sequence[Share], processes: int) -> Iterator[list[Verdi
     Raises
     ------
     ConformanceError
-        As in one process: what the first share that cannot be judged raises.
+        As in one process: what the first share that cannot be judged raises. BackendError too where a process dies.
     """
     order = sorted(range(len(shares)), key=lambda number: _place(shares[number]))
-    with get_context("spawn").Pool(min(processes, len(shares)), maxtasksperchild=1) as pool:
-        waiting = {number: pool.apply_async(judge_share, (shares[number],)) for number in order}
-        for number in range(len(shares)):
-            yield waiting[number].get()
+    with ProcessPoolExecutor(min(processes, len(shares)), mp_context=get_context("spawn")) as pool:
+        waiting = {number: pool.submit(judge_share, shares[number]) for number in order}
+        for number, share in enumerate(shares):
+            try:
+                yield waiting[number].result()
+            except BrokenProcessPool as error:
+                what = f"backend {share.backend}, mode {share.mode}, {share.dtype}"
+                raise BackendError(
+                    f"{what}: a process died, of memory perhaps; judge with fewer --processes or one mode at a time"
+                ) from error

@@ -119,7 +119,10 @@ def test_a_compiler_that_is_switched_off_exits_4(variable: str, backend: str, mo
     assert variable in done.stderr
 
 
-def test_a_compiler_that_is_missing_exits_4(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suppressed", ["0", "1"])
+def test_a_compiler_that_is_missing_exits_4(tmp_path: Path, suppressed: str) -> None:
+    """Also where the user lets Torch fall back to eager without a word: that would be another codepath."""
+    hidden = {"TORCHDYNAMO_SUPPRESS_ERRORS": suppressed}
     done = subprocess.run(
         [
             sys.executable,
@@ -134,7 +137,7 @@ def test_a_compiler_that_is_missing_exits_4(tmp_path: Path) -> None:
             "mae-typical",
         ],
         cwd=ROOT,
-        env={**os.environ, "CXX": "/bin/false", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
+        env={**os.environ, **hidden, "CXX": "/bin/false", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,

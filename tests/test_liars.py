@@ -8,10 +8,12 @@ from conformance.backends import load_backend
 from conformance.case import DTYPES
 from conformance.golden import GoldenSet
 from conformance.liars.bank import BANK, bank
-from conformance.liars.gate import THREADS, Task, perform
+from conformance.liars.gate import Task, perform
+from conformance.liars.operations import operations
 from conformance.liars.parts import changed, composable
 from conformance.liars.score import HONEST, Score, difference, score
 from conformance.liars.universal import survivors
+from conformance.verdict import judge_answer
 
 FRAMEWORKS = ("torch", "tensorflow")
 
@@ -47,6 +49,7 @@ def test_the_two_banks_are_equal_but_for_what_only_one_framework_can_do() -> Non
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_liar_dies_in_torch(whole: dict[str, list[Score]], dtype: str) -> None:
     assert [entry.liar for entry in whole[dtype] if entry.status not in ("killed", "equivalent")] == []
+    assert [entry.liar for entry in whole[dtype] if {kill.by for kill in entry.kills} == {"error"}] == []
     assert {entry.liar for entry in whole[dtype]} >= {liar.name for liar in bank("torch") if liar.mode != "compiled"}
 
 
@@ -57,6 +60,7 @@ def test_every_liar_dies_in_tensorflow(whole: dict[str, list[Score]], dtype: str
     found = perform(Task("tensorflow", "eager", dtype, names, kills))
     assert [entry.liar for entry in found if entry.status not in ("killed", "equivalent")] == []
     assert len(found) >= 60
+    assert [entry.liar for entry in found if {kill.by for kill in entry.kills} == {"error"}] == []
 
 
 @pytest.mark.parametrize("mode", ["compile", "function"])
@@ -100,5 +104,12 @@ def test_changes_of_different_parts_compose_and_of_the_same_part_do_not() -> Non
     assert both.unit is detached[0].new and both.elements is squared[0].new
 
 
-def test_the_processes_of_the_gate_have_one_thread_each() -> None:
-    assert set(THREADS.values()) == {"1"}
+def test_an_honest_loss_passes_beside_a_liar_in_one_compiled_graph(golden: GoldenSet) -> None:
+    from conformance.liars.torch_together import answers_together
+
+    backend = load_backend("torch")
+    case = next(case for case in golden.cases if case.question.case_id == "l2-typical")
+    detached = next(liar for liar in BANK if liar.name == "norm-detached")
+    honest = HONEST["amplitude_l2_mae"](operations("torch"))
+    answers = answers_together([honest, detached.codepaths(backend)(case.question)], case.question, "float32")
+    assert [judge_answer(case, answer, "float32", "strict")[0] for answer in answers] == ["pass", "fail"]

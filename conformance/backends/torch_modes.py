@@ -28,10 +28,13 @@ def _compiles(x: Tensor) -> Tensor:
 def probe_compiler(device: str) -> None:
     """Raise BackendError unless torch.compile compiles for the device: eager would be another codepath."""
     one = torch.ones(3, device=device)
-    if not torch.all(torch.compile(_compiles, backend="eager")(one) == 2):
+    with compiling("compile"):
+        on = bool(torch.all(torch.compile(_compiles, backend="eager")(one) == 2))
+    if not on:
         raise BackendError("backend torch: mode compile is switched off by TORCHDYNAMO_DISABLE; unset it")
     try:
-        torch.compile(_compiles)(one)
+        with compiling("compile"):
+            torch.compile(_compiles)(one)
     except Exception as error:  # a compiler may be missing or broken in any way
         text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         missing = "Triton" if device == "cuda" else "a C++ compiler"
@@ -43,7 +46,8 @@ def compiling(mode: str) -> AbstractContextManager[Any]:
     if mode != "compile":
         return nullcontext()
     limits: dict[str, Any] = {"recompile_limit": RECOMPILATIONS, "accumulated_recompile_limit": RECOMPILATIONS}
-    patch: AbstractContextManager[Any] = torch._dynamo.config.patch(fail_on_recompile_limit_hit=True, **limits)
+    limits |= {"fail_on_recompile_limit_hit": True, "suppress_errors": False}
+    patch: AbstractContextManager[Any] = torch._dynamo.config.patch(**limits)
     return patch
 
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from time import perf_counter
 
 from conformance.backends import load_backend
@@ -32,7 +33,7 @@ def table(scores: Sequence[Score]) -> list[str]:
     return lines
 
 
-def complaints(scores: Sequence[Score], frameworks: Sequence[str]) -> list[str]:
+def complaints(scores: Sequence[Score], frameworks: Sequence[str], modes: Sequence[str]) -> list[str]:
     """Return what is not as it must be."""
     said = [
         f"{entry.status}: {entry.liar} in {entry.framework} {entry.mode} {entry.dtype}, asked {entry.asked} cases"
@@ -40,10 +41,16 @@ def complaints(scores: Sequence[Score], frameworks: Sequence[str]) -> list[str]:
         for entry in scores
         if entry.status in ("survived", "refuted")
     ]
-    for framework in frameworks:
-        named = {entry.liar for entry in scores if entry.framework == framework}
-        if len(named) < SHORTEST:
-            said.append(f"only {len(named)} liars were asked in {framework}, wanted at least {SHORTEST}")
+    said += [
+        f"raises instead of lying: {entry.liar} in {entry.framework} {entry.mode} {entry.dtype}"
+        for entry in scores
+        if entry.kills and all(kill.by == "error" for kill in entry.kills)
+    ]
+    for framework, mode, dtype in product(frameworks, modes, DTYPES):
+        if mode in MODES[framework]:
+            asked = sum((entry.framework, entry.mode, entry.dtype) == (framework, mode, dtype) for entry in scores)
+            if asked < SHORTEST:
+                said.append(f"only {asked} liars were asked in {framework} {mode} {dtype}, wanted at least {SHORTEST}")
     cases = load().cases
     for framework in frameworks:
         backend = load_backend(framework)
@@ -58,13 +65,14 @@ def main() -> int:
     """Return 0 if every liar was killed, or is proven to be none."""
     parser = argparse.ArgumentParser(prog="python -m conformance.liars", description=__doc__)
     parser.add_argument("--framework", action="append", choices=tuple(MODES), help="repeatable [all]")
-    parser.add_argument("--mode", action="append", help="eager, compile, function, xla; repeatable [all]")
+    known = tuple(dict.fromkeys(mode for modes in MODES.values() for mode in modes))
+    parser.add_argument("--mode", action="append", choices=known, help="repeatable [all]")
     given = parser.parse_args()
     frameworks = tuple(given.framework or MODES)
     modes = tuple(given.mode or dict.fromkeys(mode for framework in frameworks for mode in MODES[framework]))
     start = perf_counter()
     scores = run_gate(frameworks, modes)
-    said = complaints(scores, frameworks)
+    said = complaints(scores, frameworks, modes)
     groups = len({group_of(case.question) for case in load().cases})
     print("\n".join([*table(scores), *said]))
     lies = f"{', '.join(UNIVERSAL)} in each of {groups} groups of cases"

@@ -56,8 +56,10 @@ def gathered(
     }
     while left:
         counted = Counter(case_id for name in left for case_id in killing[name])
-        best = max(counted, key=lambda case_id: (counted[case_id], case_id)) if counted else ""
-        members = [liar for name, liar in left.items() if best in killing[name]] or list(left.values())
+        if not counted:
+            raise ValueError(f"liars {', '.join(left)}: no case can be asked of them")
+        best = max(counted, key=lambda case_id: (counted[case_id], case_id))
+        members = [liar for name, liar in left.items() if best in killing[name]]
         for liar in members:
             del left[liar.name]
         for start in range(0, len(members), TOGETHER):

@@ -92,15 +92,20 @@ def difference(liar: Liar, backend: Backend, cases: Iterable[Case], dtype: str) 
 
     Infinite where one is NaN and the other is not: 0 proves them equivalent, bit for bit, on these cases.
     """
-    found = 0.0
+    found, asked = 0.0, liar.asked(cases)
+    if not asked:
+        raise ValueError(f"liar {liar.name}: no case to compare on")
     honest = HONEST[liar.loss](operations(backend.name))
     codepath_of = liar.codepaths(backend)
-    for case in liar.asked(cases):
+    for case in asked:
         answers = [
             backend.answer(codepath, case.question, dtype=dtype, mode="eager", device="cpu")
             for codepath in (codepath_of(case.question), honest)
         ]
         one, other = answers
+        forms = [(each.value_dtype, each.gradient_dtype, each.misdeeds) for each in answers]
+        if forms[0] != forms[1]:
+            return float("inf")
         for left, right in ((one.value, other.value), (one.gradient, other.gradient)):
             if not np.array_equal(left, right, equal_nan=True):
                 with np.errstate(all="ignore"):
