@@ -1,17 +1,19 @@
 """`check_loss`: anybody's loss against the golden truth, as a function."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 from conformance.affine import under_profile
 from conformance.backends import load_backend
-from conformance.case import ALL_DTYPES, DTYPES, LOSSES, Case, Question, dtypes_of
+from conformance.case import ALL_DTYPES, DTYPES, LOSSES, Case, dtypes_of
+from conformance.diagnosis import CodepathOf, Diagnosis, diagnose_first
 from conformance.exit_codes import ExitCode, UsageError
 from conformance.golden import load
-from conformance.judge import exit_code, judge_all, modes_of, require_modes
-from conformance.profile import Profile, adapted, declare
+from conformance.judge import examine_all, exit_code, modes_of, require_modes
+from conformance.profile import Profile, adapted, declare, is_asked
 from conformance.verdict import TIES, Verdict
 
 
@@ -20,6 +22,16 @@ class Conformance:
     """The verdicts on one loss."""
 
     verdicts: tuple[Verdict, ...]
+    why: Callable[[], Diagnosis | None] = field(default=lambda: None, repr=False, compare=False)
+    """Asks again, and finds out what a failing loss most resembles."""
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis | None:
+        """What the loss most resembles, with the evidence; None for one that is conformant.
+
+        The loss is called again, hundreds of times: it takes seconds.
+        """
+        return self.why()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -67,16 +79,6 @@ def require(name: str, got: Sequence[str], choices: Sequence[str]) -> None:
     for value in got:
         if value not in choices:
             raise UsageError(f"{name}: got {value!r}, wanted one of {', '.join(choices)}")
-
-
-def is_asked(question: Question, loss: str, profile: Profile) -> bool:
-    """Return whether `f(prediction, target)`, with a scale for the NLL, can answer: no option but the profile's.
-
-    The legacy MAE is given a scale only where the caller applies it.
-    """
-    scale = question.parameters.scale
-    scaled = loss == "amplitude_mae" and scale is not None and scale.value != 1.0
-    return question.loss == loss and not (scaled and profile.inputs == "amplitude")
 
 
 def select(cases: Sequence[Case], patterns: Sequence[str]) -> tuple[Case, ...]:
@@ -144,19 +146,32 @@ def check_loss(
     convention = declare(profile, {}) if isinstance(profile, str) else profile
     patterns = [entry for entry in cases if isinstance(entry, str)]
     given = [entry for entry in cases if isinstance(entry, Case)]
-    pool = [case for case in (given if given else load().cases) if is_asked(case.question, loss, convention)]
+    held = tuple(given if given else load().cases)
+    pool = [case for case in held if is_asked(case.question, loss, convention)]
     chosen = select(under_profile(pool, convention), patterns)
     backend = load_backend(framework)
     backend.environment(device)
     require_modes([backend], requested)
     codepath = adapted(callable, convention, backend.transpose)
-    verdicts = judge_all(
-        backend,
-        lambda _: codepath,
-        chosen,
-        dtypes=dtypes,
-        modes=modes_of(backend, requested),
-        device=device,
-        ties=ties,
+    examinations = tuple(
+        examine_all(
+            backend,
+            lambda _: codepath,
+            chosen,
+            dtypes=dtypes,
+            modes=modes_of(backend, requested),
+            device=device,
+            ties=ties,
+        )
     )
-    return Conformance(tuple(verdicts))
+
+    def codepath_under(other: Profile) -> CodepathOf:
+        called = codepath if other == convention else adapted(callable, other, backend.transpose)
+        return lambda _: called
+
+    def why() -> Diagnosis | None:
+        return diagnose_first(
+            examinations, backend, loss, convention, codepath_under, device=device, ties=ties, pool=held
+        )
+
+    return Conformance(tuple(one.verdict for one in examinations), why)

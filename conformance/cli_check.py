@@ -40,6 +40,7 @@ def check(
     settings: Annotated[
         Optional[list[str]], typer.Option("--set", help="change the convention: NAME=CHOICE, such as reduction=sum")
     ] = None,
+    diagnose: Annotated[bool, typer.Option(help="say what a failing loss most resembles")] = True,
     report: Report = None,
 ) -> None:
     """Judge any loss f(prediction, target), for poisson_nll f(prediction, target, scale), on (B, C, H, W) tensors."""
@@ -66,7 +67,8 @@ def check(
         "command": "check", "subject": subject, "sha256": golden.digest,
         "ties": ties, "device": device, "dtypes": dtypes, "modes": modes, "case": case,
     }  # fmt: skip
-    finish(result.verdicts, report, about, {framework: environment})
+    why = [lambda: result.diagnosis] if diagnose else []
+    finish(result.verdicts, report, about, {framework: environment}, why)
 
 
 def map_conventions(

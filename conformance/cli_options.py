@@ -1,6 +1,6 @@
 """What the commands share: their options, the console, the backends, and how a judgement ends."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -9,6 +9,7 @@ from rich.console import Console
 
 from conformance.backends import BACKENDS, Backend, load_backend
 from conformance.check import require
+from conformance.diagnosis import Diagnosis
 from conformance.exit_codes import ExitCode
 from conformance.judge import exit_code
 from conformance.report import header, write_report
@@ -45,16 +46,35 @@ def loaded_backends(names: Sequence[str] | None, device: str) -> dict[str, tuple
     return {name: (backend, backend.environment(device)) for name, backend in loaded.items()}
 
 
+def diagnosed(ask: Callable[[], Diagnosis | None]) -> tuple[str, ...]:
+    """Return the lines of a diagnosis; none where nothing failed, and an honest one where the diagnosis itself did.
+
+    The verdict stands without it, so nothing that goes wrong here may cost the report or the exit code.
+    """
+    try:
+        found = ask()
+    except Exception as error:
+        return (f"no diagnosis: it ended in {type(error).__name__}: {error}; please report it with --report's file",)
+    return found.lines if found else ()
+
+
 def finish(
-    verdicts: Sequence[Verdict], report: Path | None, subject: dict[str, Any], environments: dict[str, dict[str, str]]
+    verdicts: Sequence[Verdict],
+    report: Path | None,
+    subject: dict[str, Any],
+    environments: dict[str, dict[str, str]],
+    why: Sequence[Callable[[], Diagnosis | None]] = (),
 ) -> None:
-    """Write the report, print the table and what failed, and leave with the exit code."""
+    """Write the report, print the table, what failed and what it resembles, and leave with the exit code."""
     code = exit_code(verdicts)
     if report is not None:
         write_report(report, header(subject, environments), verdicts, code)
     out = console()
     print_table(out, verdicts)
     print_failures(out, verdicts)
+    for ask in why:
+        for text in diagnosed(ask):
+            out.print(text, markup=False, highlight=False, soft_wrap=True)
     judged = sum(verdict.status != "skip" for verdict in verdicts)
     said = {ExitCode.CONFORMANT: "conformant", ExitCode.NOTHING_CHECKED: "nothing was checked"}
     line = f"{said.get(code, 'NOT conformant')}: {judged} verdicts, {subject['subject']}, ties {subject['ties']}"

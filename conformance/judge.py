@@ -1,7 +1,7 @@
 """Runs codepaths over cases and returns a verdict for each; a codepath never sees more than the question."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isnan
 from time import perf_counter
 
@@ -32,9 +32,18 @@ def _same_bits(left: Answer, right: Answer) -> bool:
     return all(np.array_equal(one, other, equal_nan=True) for one, other in pairs)
 
 
-def judge_case(
+@dataclass(frozen=True)
+class Examination:
+    """One question put to a codepath: the case, the answers to the calls that it took, and the verdict on them."""
+
+    case: Case
+    verdict: Verdict
+    answers: tuple[Answer, ...] = ()
+
+
+def examine(
     backend: Backend, codepath: Codepath, case: Case, *, dtype: str, mode: str, device: str, ties: str
-) -> Verdict:
+) -> Examination:
     """Ask one question twice and judge both answers: a loss must not depend on what it was asked before.
 
     An exception inside the codepath is the verdict `error`; inputs that the dtype does not hold are a `skip`.
@@ -54,9 +63,9 @@ def judge_case(
         why=case.why,
     )
     if not question.holds(dtype):
-        return replace(unjudged, status="skip", message=f"its inputs are no numbers of {dtype}")
+        return Examination(case, replace(unjudged, status="skip", message=f"its inputs are no numbers of {dtype}"))
     start = perf_counter()
-    verdict, before = unjudged, None
+    verdict, answers = unjudged, list[Answer]()
     for call in ("", "on the second call: "):
         try:
             answer = backend.answer(
@@ -66,9 +75,9 @@ def judge_case(
             raise
         except (Exception, SystemExit) as error:  # whatever a codepath raises is its verdict, not the judge's end
             text = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_MESSAGE]
-            return replace(unjudged, message=call + text, seconds=perf_counter() - start)
-        repeatable = None if before is None else _same_bits(before, answer)
-        before = answer
+            verdict = replace(unjudged, message=call + text)
+            break
+        answers.append(answer)
         status, value, gradient, message = judge_answer(case, answer, dtype, ties)
         verdict = replace(
             verdict,
@@ -76,11 +85,18 @@ def judge_case(
             value_margin=fmax(verdict.value_margin, value),
             gradient_margin=fmax(verdict.gradient_margin, gradient),
             message=call + message if message else "",
-            repeatable=repeatable,
+            repeatable=_same_bits(*answers) if len(answers) == 2 else None,
         )
         if status != "pass":
             break
-    return replace(verdict, seconds=perf_counter() - start)
+    return Examination(case, replace(verdict, seconds=perf_counter() - start), tuple(answers))
+
+
+def judge_case(
+    backend: Backend, codepath: Codepath, case: Case, *, dtype: str, mode: str, device: str, ties: str
+) -> Verdict:
+    """Return the verdict of `examine` alone."""
+    return examine(backend, codepath, case, dtype=dtype, mode=mode, device=device, ties=ties).verdict
 
 
 def require_modes(backends: Sequence[Backend], requested: Sequence[str]) -> None:
@@ -121,6 +137,26 @@ def modes_of(backend: Backend, requested: Sequence[str]) -> tuple[str, ...]:
     return chosen
 
 
+def examine_all(
+    backend: Backend,
+    codepath_of: Callable[[Question], Codepath],
+    cases: Iterable[Case],
+    *,
+    dtypes: Sequence[str],
+    modes: Sequence[str],
+    device: str,
+    ties: str,
+) -> Iterator[Examination]:
+    """Examine every case in every dtype and mode, in that order of nesting: mode, dtype, case."""
+    cases = tuple(cases)
+    for mode in modes:
+        for dtype in dtypes:
+            for case in cases:
+                yield examine(
+                    backend, codepath_of(case.question), case, dtype=dtype, mode=mode, device=device, ties=ties
+                )
+
+
 def judge_all(
     backend: Backend,
     codepath_of: Callable[[Question], Codepath],
@@ -132,13 +168,8 @@ def judge_all(
     ties: str,
 ) -> Iterator[Verdict]:
     """Judge every case in every dtype and mode, in that order of nesting: mode, dtype, case."""
-    cases = tuple(cases)
-    for mode in modes:
-        for dtype in dtypes:
-            for case in cases:
-                yield judge_case(
-                    backend, codepath_of(case.question), case, dtype=dtype, mode=mode, device=device, ties=ties
-                )
+    for found in examine_all(backend, codepath_of, cases, dtypes=dtypes, modes=modes, device=device, ties=ties):
+        yield found.verdict
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> ExitCode:

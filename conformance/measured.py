@@ -1,18 +1,17 @@
 """Cases from real frames: targets are measured, predictions made from them, the truth is the reference in float64."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from conformance.backends import Backend, Codepath
-from conformance.case import Case, Float64, Parameters, Question, Scale, Truth
+from conformance.backends import Backend
+from conformance.case import Case, Float64, Parameters, Question, Scale
+from conformance.computed import computed_case
 from conformance.exit_codes import BackendError, UsageError
 from conformance.frames import BRIGHTEST, DEFAULT_NPHOTONS, FAINTEST, Frames
-from conformance.tolerance import bounds
 
 CHANNELS = 4
 SAMPLES = 2
-REFERENCE_DTYPE = "float64"
 
 
 def predict(target: Float64) -> Float64:
@@ -53,26 +52,11 @@ def _batches(frames: Frames) -> Iterator[Float64]:
         yield samples[start : start + SAMPLES]
 
 
-def _sign(question: Question) -> np.ndarray:
-    """Signs from float64; what that cannot settle the tolerance treats as open, and exact ties are made 0."""
-    p, t = question.prediction, question.target
-    if question.loss == "amplitude_l2_mae":
-        eps = question.parameters.eps
-        p_norm, t_norm = (np.maximum(np.sqrt(np.sum(a * a, axis=(1, 2, 3), keepdims=True)), eps) for a in (p, t))
-        p, t = p / p_norm, t / t_norm
-    return np.asarray(np.sign(p - t), np.int8)
-
-
-def _case(question: Question, reference: Backend, codepath: Callable[[Question], Codepath]) -> Case:
-    answer = reference.answer(codepath(question), question, dtype=REFERENCE_DTYPE, mode="eager", device="cpu")
-    value, gradient = np.asarray(answer.value, np.float64), np.asarray(answer.gradient, np.float64)
-    if not np.all(np.isfinite(value)) or not np.all(np.isfinite(gradient)):
+def _case(question: Question, reference: Backend) -> Case:
+    case = computed_case(question, reference, why="measured frames", catches="what small synthetic cases do not show")
+    if not np.all(np.isfinite(case.truth.value)) or not np.all(np.isfinite(case.truth.gradient)):
         raise BackendError(f"case {question.case_id}: the reference gave a non-finite number on finite frames")
-    sign = None if question.loss == "poisson_nll" else _sign(question)
-    own = bounds(question, value, sign, REFERENCE_DTYPE)
-    truth = Truth(value, gradient, sign, own.value, own.gradient)
-    ties = sign is not None and bool(np.any(sign == 0))
-    return Case(question, truth, why="measured frames", catches="what small synthetic cases do not show", has_ties=ties)
+    return case
 
 
 def measured_cases(frames: Frames, nphotons: float | None, reference: Backend) -> Iterator[Case]:
@@ -86,4 +70,4 @@ def measured_cases(frames: Frames, nphotons: float | None, reference: Backend) -
             ("poisson_nll", Parameters(scale=scale)),
         ):
             question = Question(f"frames-{number:03d}-{loss}", loss, parameters, prediction, target)
-            yield _case(question, reference, reference.shipped)
+            yield _case(question, reference)

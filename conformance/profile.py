@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.case import Parameters
+from conformance.case import Parameters, Question
 from conformance.exit_codes import UsageError
 from conformance.record import PARAMETERS
 
@@ -100,6 +100,16 @@ def declare(name: str, settings: Mapping[str, str]) -> Profile:
     return Profile(base.name if not settings else f"{base.name}+", **calls, options=options)
 
 
+def is_asked(question: Question, loss: str, profile: Profile) -> bool:
+    """Return whether `f(prediction, target)`, with a scale for the NLL, can answer: no option but the profile's.
+
+    The legacy MAE is given a scale only where the caller applies it.
+    """
+    scale = question.parameters.scale
+    scaled = loss == "amplitude_mae" and scale is not None and scale.value != 1.0
+    return question.loss == loss and not (scaled and profile.inputs == "amplitude")
+
+
 def adapted(codepath: Callable[..., Any], profile: Profile, transpose: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     """Return the codepath behind the contract's own call: (B, C, H, W) amplitudes, prediction first, scale third."""
     if (profile.order, profile.layout, profile.inputs) == (ORDERS[0], LAYOUTS[0], INPUTS[0]):
@@ -122,3 +132,18 @@ def adapted(codepath: Callable[..., Any], profile: Profile, transpose: Callable[
         return transpose(value, TO_FIRST) if last and len(getattr(value, "shape", ())) == 4 else value
 
     return canonical
+
+
+def taking(codepath: Callable[..., Any], profile: Profile, transpose: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Return a codepath of the contract's own call as one that is called in a profile's order and layout."""
+    last = profile.layout == "channels_last"
+
+    def called(first: Any, second: Any, *scale: Any, **arrays: Any) -> Any:
+        pair = [second, first] if profile.order == "target_first" else [first, second]
+        if last:
+            pair = [transpose(array, TO_FIRST) for array in pair]
+            arrays = {k: transpose(array, TO_FIRST) if k == "mask" else array for k, array in arrays.items()}
+        value = codepath(*pair, *scale, **arrays)
+        return transpose(value, TO_LAST) if last and len(getattr(value, "shape", ())) == 4 else value
+
+    return called

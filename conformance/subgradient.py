@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.case import Array, Case, Float64, Question
-from conformance.tolerance import Bounds
-from conformance.tolerance.inputs import amplitudes, finite
+from conformance.tolerance import Bounds, before_narrowing, loss_scale
+from conformance.tolerance.inputs import amplitudes, components_of, finite
 from conformance.tolerance.scopes import Scopes
 
 _BISECTIONS = 60
@@ -43,37 +43,41 @@ def _smallest_margin(
     return high
 
 
-def _of_amplitude(question: Question, gradient: Array, tolerance: Float64) -> tuple[Float64, Float64]:
+def _of_amplitude(
+    question: Question, gradient: Array, tolerance: Float64, rounding: Float64
+) -> tuple[Float64, Float64]:
     """Return the gradient with respect to the amplitude and the slack that the way back to it needs.
 
-    For an intensity g_a = 2 a g_I. For a field g_a is the component along z, and what points across it, which no
-    subgradient has, is added to the error at infinite price: it is returned as a gradient no sign can give.
+    `rounding` is that of the gradient itself, to half precision; a field has none. For an intensity g_a = 2 a g_I.
+    For a field g_a is the component along z, and what points across it, which no subgradient has, is added to the error
+    at infinite price: it is returned as a gradient no sign can give.
     """
     domain = question.parameters.domain
     own = finite(question.of_gradient, question)
     if domain == "amplitude":
-        return gradient.real.astype(np.float64), tolerance
+        return gradient.real.astype(np.float64), tolerance + rounding
     if domain == "intensity":
-        return 2 * np.sqrt(own) * gradient, tolerance
+        return 2 * np.sqrt(own) * gradient, tolerance + 2 * np.sqrt(own) * rounding
     modulus = np.abs(own)
     turned = gradient * np.conj(own) / np.where(modulus > 0, modulus, 1.0)
     across = np.abs(turned.imag) > 4 * tolerance + 2.0**-7 * np.abs(turned.real)
     return np.where(across, inf, turned.real), tolerance
 
 
-def subgradient_margin(case: Case, derived: Bounds, gradient: Array) -> float:
+def subgradient_margin(case: Case, derived: Bounds, gradient: Array, dtype: str) -> float:
     """Return how far `gradient` is from the nearest subgradient, in units of the tolerance.
 
     With y_i = g_i P / w_i there must be, per scope, one alpha with s_i = y_i + alpha phat_i / w_i, every s_i the known
     sign or anything in [-1, 1] at a tie, and <g, p> = 0, which makes alpha the coupling of those same signs. Where eps
     bounds the norm, and for the legacy loss, alpha is 0. Elements of amplitude 0 in another domain have a gradient of 0
-    and say nothing about their sign.
+    and say nothing about their sign. A gradient of half precision was rounded once more at the end.
     """
     question, truth = case.question, case.truth
     parameters = question.parameters
     made, scopes = amplitudes(question), Scopes(question)
     slack = derived.settled_gradient + np.abs(truth.gradient) * 2.0**-52
-    along, slack = _of_amplitude(question, gradient, slack)
+    rounding = before_narrowing(components_of(gradient), dtype, loss_scale(truth.gradient, dtype))
+    along, slack = _of_amplitude(question, gradient, slack, rounding)
     sign = (-truth.sign if parameters.wrt == "target" else truth.sign) if truth.sign is not None else None
     if sign is None:
         raise ValueError(f"case {question.case_id}: the signs of phat - that are missing")

@@ -120,18 +120,37 @@ def tolerances(case: Case, dtype: str) -> tuple[Bounds, Float64, Float64]:
     return derived, *settled
 
 
-def _gradient_worst(case: Case, derived: Bounds, gradient: Array, tolerance: Float64, ties: str) -> tuple[Worst, str]:
+def _gradient_worst(
+    case: Case, derived: Bounds, gradient: Array, tolerance: Float64, dtype: str, ties: str
+) -> tuple[Worst, str]:
     truth = case.truth
     actual, expected = _asked(components_of(gradient), components_of(truth.gradient), derived.overflow, judged=False)
     worst = worst_element(actual, expected, tolerance)
     if truth.sign is None or not case.has_ties or case.question.loss == "poisson_nll":
         return worst, ""
     if ties == "subgradient" and np.all(np.isfinite(truth.gradient)):
-        margin = subgradient_margin(case, derived, gradient)
+        margin = subgradient_margin(case, derived, gradient, dtype)
         return replace(worst, margin=margin), "; no subgradient fits"
     if worst.margin > 1 and derived.tied[worst.index[:4]] and not isnan(worst.got):
         return worst, "; an exact tie, where sign(0) = 0 is declared (any subgradient: --ties subgradient)"
     return worst, ""
+
+
+def element_margins(case: Case, answer: Answer, dtype: str) -> tuple[Float64, Float64] | None:
+    """Return the margin of every element of value and gradient, strict at ties; None for an answer of another form.
+
+    The gradient's has the prediction's shape: of a field the larger of the two components.
+    """
+    question, truth = case.question, case.truth
+    if (answer.value.shape, answer.gradient.shape) != (question.value_shape, question.prediction.shape):
+        return None
+    if answer.gradient.dtype.kind != truth.gradient.dtype.kind:
+        return None
+    derived, of_value, of_gradient = tolerances(case, dtype)
+    value = margins(*_asked(answer.value, truth.value, derived.overflow, judged=True), of_value)
+    got, true = components_of(answer.gradient), components_of(truth.gradient)
+    gradient = margins(*_asked(got, true, derived.overflow, judged=False), of_gradient)
+    return value, gradient if gradient.ndim == question.prediction.ndim else gradient.max(axis=-1)
 
 
 def judge_answer(case: Case, answer: Answer, dtype: str, ties: str) -> tuple[Status, float, float, str]:
@@ -149,7 +168,7 @@ def judge_answer(case: Case, answer: Answer, dtype: str, ties: str) -> tuple[Sta
     value = worst_element(*_asked(answer.value, truth.value, derived.overflow, judged=True), value_tolerance)
     lost = derived.overflow and not np.all(np.isfinite(answer.value))
     gradient, hint = (
-        (Worst(0.0), "") if lost else _gradient_worst(case, derived, answer.gradient, gradient_tolerance, ties)
+        (Worst(0.0), "") if lost else _gradient_worst(case, derived, answer.gradient, gradient_tolerance, dtype, ties)
     )
     if not value.margin <= 1:
         faults.append(_described_value(value, truth.value))

@@ -115,3 +115,24 @@ def test_the_legacy_loss_has_subgradients_without_coupling(sign: float) -> None:
 
     assert not check_loss(loss, loss="amplitude_mae", cases=["mae-dead-pixels"]).conformant
     assert check_loss(loss, loss="amplitude_mae", cases=["mae-dead-pixels"], ties="subgradient").conformant
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("sign", [0.0, 1.0])
+def test_a_subgradient_is_still_one_when_it_is_rounded_to_half_precision(dtype: str, sign: float) -> None:
+    def loss(p: Any, t: Any) -> Any:
+        return _with_sign_of_zero(sign)(p.float(), t.float())
+
+    cases = ["l2-dead-pixels", "l2-equal", "l2-double"]
+    result = check_loss(loss, loss="amplitude_l2_mae", cases=cases, ties="subgradient", dtype=dtype)
+    assert result.conformant, result.summary
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_in_half_precision_too_more_than_a_subgradient_fails(dtype: str) -> None:
+    def loss(p: Any, t: Any) -> Any:
+        return _with_sign_of_zero(1.5)(p.float(), t.float())
+
+    for case in ("l2-dead-pixels",):
+        result = check_loss(loss, loss="amplitude_l2_mae", cases=[case], ties="subgradient", dtype=dtype)
+        assert not result.conformant and "no subgradient fits" in result.failures[0].message

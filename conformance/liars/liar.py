@@ -9,9 +9,8 @@ from typing import Any
 from conformance.affine import under_profile
 from conformance.backends import Backend
 from conformance.case import LOSSES, Case, Parameters, Question
-from conformance.check import is_asked
 from conformance.liars.operations import operations
-from conformance.profile import Profile, adapted, declare
+from conformance.profile import Profile, adapted, declare, is_asked
 
 Loss = Callable[..., Any]
 Operations = SimpleNamespace
@@ -21,7 +20,7 @@ Make = Callable[[Operations], Loss]
 KINDS = ("value", "gradient", "convention", "numerical", "state", "layout", "dtype", "side effect")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Liar:
     """One wrong implementation, the same in every framework.
 

@@ -42,12 +42,22 @@ def loss_scale(gradient: Array, dtype: str) -> float:
     return 1.0 if largest == 0 else 2.0 ** (LOSS_SCALED_TO - floor(log2(largest)))
 
 
+def narrowing(size: Float64, dtype: str, scale: float) -> Float64:
+    """Return by how much rounding a gradient element of this size to `dtype` can move it; `scale` is its loss scale."""
+    if dtype not in NARROW:
+        return np.zeros(np.shape(size))
+    narrow = NARROW[dtype]
+    return ((1 + narrow.unit) ** ROUNDINGS - 1) * np.abs(size) + narrow.smallest_normal / scale
+
+
+def before_narrowing(rounded: Float64, dtype: str, scale: float) -> Float64:
+    """Return how far an element that was rounded to `dtype` can be from what it was."""
+    if dtype not in NARROW:
+        return np.zeros(np.shape(rounded))
+    grown = (1 + NARROW[dtype].unit) ** ROUNDINGS - 1
+    return narrowing(np.abs(rounded) / (1 - grown), dtype, scale) / (1 - grown)
+
+
 def narrowed_gradient(tolerance: Float64, gradient: Float64, dtype: str, scale: float) -> Float64:
     """Return the tolerance of a gradient that is rounded to `dtype` at the end; `scale` is its loss scale."""
-    if dtype not in NARROW:
-        return tolerance
-    narrow = NARROW[dtype]
-    grown = (1 + narrow.unit) ** ROUNDINGS - 1
-    return np.where(
-        tolerance == 0, 0.0, tolerance + grown * (np.abs(gradient) + tolerance) + narrow.smallest_normal / scale
-    )
+    return np.where(tolerance == 0, 0.0, tolerance + narrowing(np.abs(gradient) + tolerance, dtype, scale))

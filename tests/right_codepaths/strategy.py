@@ -19,8 +19,8 @@ CONCRETE = {
     "jax": ("eager",),
 }
 """Modes in which a codepath can look at the numbers of masks and ids; in all others it meets only their shapes."""
-FUSED = {"torch": (), "tensorflow": ("xla",), "jax": ("jit", "grad_of_jit")}
-"""Modes in which XLA puts operations together and rewrites them."""
+FUSED = {"torch": (), "tensorflow": ("function", "xla"), "jax": ("jit", "grad_of_jit")}
+"""Modes in which XLA, or the optimiser of TensorFlow's graphs, puts operations together and rewrites them."""
 
 Step = Callable[..., Any]
 
@@ -32,7 +32,7 @@ class Strategy:
     `space` makes the layout: masks, sums, views. `scale_late` multiplies the legacy loss by s at the end,
     `normalise_early` divides the elements of the Poisson loss by the normaliser and not their sum. `wide`: everything
     in float64. `traced` says what is done otherwise where masks and ids are not at hand; empty: nothing. `loose_ties`
-    says why no particular sign at a tie can be asked for where XLA compiles; empty: sign(0) = 0 is.
+    says why no particular sign at a tie can be asked for in a mode of FUSED; empty: sign(0) = 0 is.
     """
 
     name: str

@@ -1,0 +1,107 @@
+"""What can be said of a failure whose cause is not known: the sharpest facts, each of them true."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from conformance.case import Float64
+from conformance.diagnosis.places import by_case, by_place, by_range, wrong_elements
+from conformance.diagnosis.shrink import shrunk
+from conformance.diagnosis.subject import Subject
+from conformance.judge import Examination
+from conformance.tolerance.inputs import components_of
+from conformance.verdict import margins, tolerances
+
+SHOWN = 4
+"""A question of at most so many elements is printed in full."""
+
+
+def _kinds(failing: Sequence[Examination]) -> str:
+    """Say whether values or gradients are wrong."""
+    value = sum(one.verdict.value_margin > 1 for one in failing)
+    gradient = sum(one.verdict.gradient_margin > 1 for one in failing)
+    if value and not gradient:
+        return "only values are wrong, every gradient is right"
+    if gradient and not value:
+        return "only gradients are wrong, every value is right"
+    return f"the value is wrong in {value}, the gradient in {gradient} of {len(failing)} failing cases"
+
+
+DIGITS = {"float64": 17}
+"""Of an enclosure; 9 tell any two numbers of the narrower dtypes apart."""
+
+
+def _first(name: str, digits: int, got: Float64, true: Float64, tolerance: Float64) -> str:
+    """Describe the first element beyond its tolerance."""
+    with np.errstate(all="ignore"):
+        margin = margins(got, true, tolerance)
+    beyond = np.argwhere(margin > 1)
+    if beyond.size == 0 and margin.ndim:
+        return ""
+    at = tuple(int(i) for i in beyond[0]) if margin.ndim else ()
+    if not margin[at] > 1:
+        return ""
+    where = f"{name}[{', '.join(map(str, at))}]" if at else name
+    low, high = true[at] - tolerance[at], true[at] + tolerance[at]
+    return (
+        f"{where}: got {got[at]:.{digits}g}, wanted within [{low:.{digits}g}, {high:.{digits}g}] "
+        f"(tolerance {tolerance[at]:.3g}, margin {margin[at]:.3g})"
+    )
+
+
+def first_mismatch(one: Examination, dtype: str) -> list[str]:
+    """Return the first wrong element of value and gradient of one case, with the interval that was wanted."""
+    if not one.answers:
+        return [one.verdict.message]
+    answer, truth = one.answers[-1], one.case.truth
+    _, of_value, of_gradient = tolerances(one.case, dtype)
+    said = []
+    for name, got, true, tolerance in (
+        ("value", answer.value, truth.value, of_value),
+        ("gradient", components_of(answer.gradient), components_of(truth.gradient), of_gradient),
+    ):
+        if got.shape == true.shape and np.all(np.isfinite(true)):
+            text = _first(name, DIGITS.get(dtype, 9), got, true, tolerance)
+            said += [text] if text else []
+    return said or [one.verdict.message]
+
+
+def _numbers(array: np.ndarray) -> str:
+    return "[" + ", ".join(f"{number:.9g}" for number in array.ravel()) + "]"
+
+
+def _smallest(subject: Subject) -> list[str]:
+    """Describe the smallest failing case, and the smallest part of it that fails."""
+    one = subject.failing[0]
+    question = one.case.question
+    shape = "x".join(map(str, question.prediction.shape))
+    said = [f"smallest failing case: {question.case_id}, {shape} [{one.case.why}]"]
+    said += [f"  {text}" for text in first_mismatch(one, subject.dtype)]
+    part = shrunk(subject, one) if one.answers else None
+    if part is not None and part.case.question.prediction.size < question.prediction.size:
+        small = part.case.question
+        text = f"it still fails when cut to {'x'.join(map(str, small.prediction.shape))}"
+        if small.prediction.size <= SHOWN:
+            scale = f", s = {small.parameters.scale.value:.9g}" if small.parameters.scale else ""
+            text += f": p = {_numbers(small.prediction)}, t = {_numbers(small.target)}{scale}"
+        said.append(text)
+        said += [f"  {line}" for line in first_mismatch(part, subject.dtype)]
+    return said
+
+
+def clues(subject: Subject) -> tuple[str, ...]:
+    """Return what is known of a failure: which quantity, where, in which cases, and the smallest example."""
+    failing = subject.failing
+    said = [f"{len(failing)} of {len(subject.examinations)} cases fail; {_kinds(failing)}"]
+    errors = sum(one.verdict.status == "error" for one in failing)
+    said += [f"it raises in {errors} of them"] if errors else []
+    second = sum(len(one.answers) == 2 for one in failing)
+    if second:
+        said.append(f"in {second} of them only the second of two calls on the same inputs is wrong: it keeps a state")
+    unstable = sum(one.verdict.repeatable is False for one in subject.examinations)
+    if unstable:
+        said.append(f"two calls on the same inputs gave different bits in {unstable} cases")
+    found = wrong_elements(failing, subject.dtype)
+    if found:
+        said += [*by_place(found), *by_range(found)]
+    return (*said, *by_case(subject), *_smallest(subject))

@@ -1,0 +1,138 @@
+"""Which known wrong losses answer every question as the codepath does."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from conformance.affine import MAPPED, affine
+from conformance.backends import COMPILED, Backend, Codepath
+from conformance.case import Case, Parameters, Question
+from conformance.diagnosis.agreement import Agreement, examinations_agree, sharp
+from conformance.diagnosis.findings import Finding
+from conformance.diagnosis.subject import CodepathOf, Subject
+from conformance.judge import Examination, examine
+from conformance.liars.liar import Liar
+
+
+def _plain(question: Question) -> Question:
+    """Return the question with those options at their defaults that an exact affine map brings back."""
+    default = Parameters()
+    options = {name: getattr(default, name) for name in MAPPED}
+    return replace(question, parameters=replace(question.parameters, **options))
+
+
+def _can_be_asked(liar: Liar, question: Question) -> bool:
+    """A loss written on its own knows the default options, or those of the convention that it pretends to."""
+    if liar.swap is not None:
+        return True
+    covered = all(getattr(question.parameters, name) in choices for name, choices in MAPPED.items())
+    plain = _plain(question)
+    mapped = plain.parameters != question.parameters
+    return liar.profile.parameters.described() == plain.parameters.described() and (
+        not mapped or (covered and question.mask is None)
+    )
+
+
+def _codepath_of(liar: Liar, subject: Subject) -> CodepathOf:
+    """Return the liar behind the contract's own call, mapped to the convention that the codepath was judged under."""
+    own = liar.codepaths(subject.backend)
+
+    def codepath(question: Question) -> Codepath:
+        plain = _plain(question)
+        if liar.swap is not None or plain.parameters == question.parameters:
+            return own(question)
+        lie, found = own(plain), affine(plain, subject.profile)
+
+        def mapped(*operands: Any, **arrays: Any) -> Any:
+            return found.alpha * lie(*operands, **arrays) + found.beta
+
+        return mapped
+
+    return codepath
+
+
+@lru_cache(maxsize=4096)
+def _first_answer(
+    liar: Liar, backend: Backend, case: Case, dtype: str, mode: str, device: str, ties: str
+) -> Examination:
+    """Examine a liar without a memory; its answer to a golden case is wanted again for the next codepath."""
+    with np.errstate(all="ignore"):
+        return examine(
+            backend, liar.codepaths(backend)(case.question), case, dtype=dtype, mode=mode, device=device, ties=ties
+        )
+
+
+def _could_be(liar: Liar, subject: Subject) -> bool:
+    """Return whether a liar agrees on the smallest failing case, where nearly all of them leave.
+
+    One with a memory answers otherwise when it is asked out of turn, and stays.
+    """
+    mine = subject.failing[0]
+    if liar.kind == "state":
+        return True
+    if liar.swap is None and _plain(mine.case.question).parameters != mine.case.question.parameters:
+        return _examined(liar, subject, [mine]) is not None
+    theirs = _first_answer(
+        liar, subject.backend, mine.case, subject.dtype, subject.asking_mode, subject.device, subject.ties
+    )
+    return examinations_agree(subject.dtype, mine, theirs) is not None
+
+
+def _examined(liar: Liar, subject: Subject, asked: Sequence[Examination]) -> list[Agreement] | None:
+    """Return the agreement on each case, in this order, of a liar that has not been asked before; None at the first
+    disagreement."""
+    codepath_of, found = _codepath_of(liar, subject), list[Agreement]()
+    for mine in asked:
+        theirs = subject.ask(codepath_of, mine.case)
+        part = examinations_agree(subject.dtype, mine, theirs)
+        if part is None:
+            return None
+        found.append(part)
+    return found
+
+
+def _candidates(subject: Subject, bank: Iterable[Liar]) -> list[Liar]:
+    lies_here = {"", subject.mode} | ({"compiled"} if subject.mode in COMPILED else set())
+    questions = [one.case.question for one in subject.examinations]
+    return [
+        liar
+        for liar in bank
+        if liar.loss == subject.loss
+        and liar.mode in lies_here
+        and subject.backend.name in liar.frameworks
+        and all(_can_be_asked(liar, question) for question in questions)
+        and (liar.swap is None or any(liar.swap(question.parameters) is not None for question in questions))
+    ]
+
+
+def known_liars(subject: Subject, bank: Iterable[Liar]) -> list[Finding]:
+    """Return the liars of the bank that agree with the codepath on every case, failing and passing.
+
+    Each is asked everything in the order that the codepath was asked.
+    """
+    if not subject.failing:
+        return []
+    findings = []
+    for liar in _candidates(subject, bank):
+        if not _could_be(liar, subject):
+            continue
+        parts = _examined(liar, subject, subject.examinations)
+        if parts is None or not sharp(parts):
+            continue
+        apart = max(part.relative for part in parts)
+        findings.append(
+            Finding(
+                "liar",
+                liar.name,
+                f"agrees with the known wrong loss '{liar.name}': {liar.wrong}",
+                (
+                    f"{f'to {apart:.1g} of the largest element' if apart else 'bit for bit'} on all "
+                    f"{len(subject.failing)} failing cases, and passes the same {len(subject.passing)}",
+                    f"seen in {liar.seen}",
+                ),
+            )
+        )
+    return findings

@@ -1,0 +1,142 @@
+"""Whether value and gradient are multiples of the true ones: fitted on some cases, verified on the others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isclose, isfinite, prod
+
+import numpy as np
+
+from conformance.case import Float64, Question
+from conformance.diagnosis.agreement import BOTH_ROUND, LEAK
+from conformance.diagnosis.findings import Finding
+from conformance.diagnosis.subject import Subject
+from conformance.judge import Examination
+from conformance.tolerance import ARITHMETICS, computing_dtype
+from conformance.tolerance.inputs import components_of
+from conformance.verdict import tolerances
+
+FEWEST = 4
+"""Cases that a relation must hold on: two to fit it, and at least as many that were held out."""
+
+
+def _scale(question: Question) -> float:
+    scale = question.parameters.scale
+    return scale.value if scale else 1.0
+
+
+QUANTITIES: dict[str, Callable[[Question], float]] = {
+    "1": lambda q: 1.0,
+    "B": lambda q: float(q.prediction.shape[0]),
+    "C": lambda q: float(q.prediction.shape[1]),
+    "H W": lambda q: float(prod(q.prediction.shape[2:])),
+    "C H W": lambda q: float(prod(q.prediction.shape[1:])),
+    "B C H W": lambda q: float(q.prediction.size),
+    "B C": lambda q: float(prod(q.prediction.shape[:2])),
+    "s": _scale,
+    "s^2": lambda q: _scale(q) ** 2,
+}
+"""What a factor may be proportional to, or inversely."""
+POWERS = tuple((name, power) for name in QUANTITIES for power in ((1,) if name == "1" else (1, -1)))
+
+
+@dataclass(frozen=True)
+class Multiple:
+    """factor * quantity**power."""
+
+    factor: float
+    quantity: str
+    power: int
+
+    def at(self, question: Question) -> float:
+        """Return the multiple at a question."""
+        return self.factor * float(QUANTITIES[self.quantity](question) ** self.power)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it multiplies by 1."""
+        return self.quantity == "1" and isclose(self.factor, 1.0, rel_tol=1e-9)
+
+    def described(self) -> str:
+        """Return the factor for a person."""
+        number = f"{self.factor:.6g}"
+        if self.quantity == "1":
+            return number
+        return f"{number} {self.quantity}" if self.power == 1 else f"{number} / ({self.quantity})"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One quantity, value or gradient, of one case: what came back, the truth, and the tolerance."""
+
+    question: Question
+    got: Float64
+    true: Float64
+    tolerance: Float64
+    leak: float
+
+    def multiple(self) -> float | None:
+        """Return the factor by least squares, weighted so that no large element decides alone; None where true is 0."""
+        weight = np.where(self.true != 0, 1 / np.abs(np.where(self.true != 0, self.true, 1)), 0.0)
+        lit = weight > 0
+        return float(np.median((self.got * weight * np.sign(self.true))[lit])) if np.any(lit) else None
+
+    def fits(self, factor: float) -> bool:
+        """Return whether what came back is this multiple of the truth."""
+        allowed = BOTH_ROUND * self.tolerance * max(1.0, abs(factor)) + self.leak * float(np.max(np.abs(self.got)))
+        return bool(np.all(np.abs(self.got - factor * self.true) <= allowed))
+
+
+def _samples(examinations: Sequence[Examination], dtype: str, quantity: str) -> list[Sample] | None:
+    """Return the samples of one quantity, None where one has no comparable form; not finite numbers are left out."""
+    leak = LEAK * ARITHMETICS[computing_dtype(dtype)].unit
+    found = []
+    for one in examinations:
+        if not one.answers or one.answers[0].misdeeds:
+            return None
+        _, of_value, of_gradient = tolerances(one.case, dtype)
+        truth = one.case.truth
+        got = components_of(getattr(one.answers[0], quantity))
+        true = components_of(getattr(truth, quantity))
+        tolerance = of_value if quantity == "value" else of_gradient
+        if got.shape != true.shape:
+            return None
+        known = np.isfinite(true)
+        if not np.all(np.isfinite(got[known])):
+            return None
+        if np.any(known):
+            found.append(Sample(one.case.question, got[known], true[known], tolerance[known], leak))
+    return found
+
+
+def _fit(samples: Sequence[Sample]) -> Multiple | None:
+    """Return the simplest multiple that fits the first half of the samples and is verified on the second."""
+    factors = [(sample, sample.multiple()) for sample in samples]
+    known = [(sample, factor) for sample, factor in factors if factor is not None]
+    if len(known) < FEWEST:
+        return None
+    for quantity, power in POWERS:
+        fitted = [factor / float(QUANTITIES[quantity](sample.question) ** power) for sample, factor in known[::2]]
+        chosen = Multiple(float(np.median(fitted)), quantity, power)
+        if isfinite(chosen.factor) and all(sample.fits(chosen.at(sample.question)) for sample in samples):
+            return chosen
+    return None
+
+
+def linear_relation(subject: Subject) -> list[Finding]:
+    """Return how value and gradient are multiples of the true ones, if they are in every case, and not both by 1."""
+    asked = subject.examinations
+    parts = [_samples(asked, subject.dtype, quantity) for quantity in ("value", "gradient")]
+    value, gradient = (None if samples is None else _fit(samples) for samples in parts)
+    if value is None or gradient is None or (value.is_one and gradient.is_one):
+        return []
+    if value == gradient or (value.described() == gradient.described()):
+        sentence = f"value and gradient = {value.described()} x the reference"
+    else:
+        said = [
+            f"the {name} is right" if multiple.is_one else f"the {name} = {multiple.described()} x the reference"
+            for name, multiple in (("value", value), ("gradient", gradient))
+        ]
+        sentence = ", ".join(said)
+    name = f"value {value.described()}, gradient {gradient.described()}"
+    held = len(asked) // 2
+    return [Finding("factor", name, sentence, (f"fitted on {len(asked) - held} cases, verified on {held} others",))]

@@ -1,0 +1,93 @@
+"""One codepath judged as if another convention had been declared."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from conformance.affine import under_profile
+from conformance.backends import Backend, Codepath
+from conformance.case import Case, Question
+from conformance.computed import computed_case
+from conformance.diagnosis.neighbours import options_of
+from conformance.diagnosis.subject import Subject
+from conformance.judge import Examination
+from conformance.profile import CALLS, Profile, adapted, taking
+from conformance.verdict import judge_answer
+
+
+def _called_alike(one: Profile, other: Profile) -> bool:
+    return all(getattr(one, name) == getattr(other, name) for name in CALLS)
+
+
+@lru_cache(maxsize=2048)
+def _truth(case: Case, options: tuple[tuple[str, str], ...], exact: Case | None, backend: Backend) -> Case | None:
+    """Return a case under other options: mapped exactly, or computed; None where they have no truth in it.
+
+    It depends on nothing that is diagnosed, and is most of the work: it is kept.
+    """
+    question = case.question
+    asked = replace(question, parameters=replace(question.parameters, **dict(options)))
+    for mapped in under_profile([exact] if exact else [], _declaring(options)):
+        if mapped.question.parameters == asked.parameters:
+            return mapped
+    try:
+        return computed_case(asked, backend)
+    except Exception:  # negative intensities, or a loss that has no such option
+        return None
+
+
+def _declaring(options: tuple[tuple[str, str], ...]) -> Profile:
+    return Profile("", mask="keyword", options=dict(options))
+
+
+class Trial:
+    """Judges the codepath's answers as if another convention had been declared."""
+
+    def __init__(self, subject: Subject, pool: Sequence[Case]) -> None:
+        self.subject = subject
+        self.golden = {case.question.case_id: case for case in pool}
+        self.asked: dict[tuple[str, ...], dict[str, Examination]] = {}
+
+    def _answered(self, one: Examination, profile: Profile, case: Case) -> Examination:
+        subject = self.subject
+        if _called_alike(profile, subject.profile):
+            return one
+        calls = tuple(getattr(profile, name) for name in CALLS)
+        known = self.asked.setdefault(calls, {})
+        if case.question.case_id not in known:
+            known[case.question.case_id] = subject.ask(subject.codepath_under(profile), case)
+        return known[case.question.case_id]
+
+    def matters(self, profile: Profile) -> bool:
+        """Return whether a right loss of this convention, called in the declared one, is wrong where the codepath is.
+
+        A loss that is the same in any layout is no evidence of one.
+        """
+        if (profile.order, profile.layout) == (self.subject.profile.order, self.subject.profile.layout):
+            return True
+        subject, options = self.subject, options_of(profile)
+
+        def mistaken(question: Question) -> Codepath:
+            asked = replace(question, parameters=replace(question.parameters, **options))
+            right = taking(subject.backend.shipped(asked), profile, subject.backend.transpose)
+            return adapted(right, subject.profile, subject.backend.transpose)
+
+        return all(subject.ask(mistaken, one.case).verdict.status != "pass" for one in subject.failing)
+
+    def passes(self, one: Examination, profile: Profile) -> bool:
+        """Return whether the codepath is right in one case under another convention."""
+        exact = self.golden.get(one.case.question.case_id)
+        options = tuple(options_of(profile).items())
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            case = _truth(one.case, options, exact, self.subject.backend)
+        if case is None:
+            return False
+        answers = self._answered(one, profile, case).answers
+        subject = self.subject
+        return bool(answers) and all(
+            judge_answer(case, answer, subject.dtype, subject.ties)[0] == "pass" for answer in answers
+        )
