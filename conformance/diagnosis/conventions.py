@@ -14,8 +14,6 @@ from conformance.profile import PROFILES, Profile, is_asked
 PROBES = 3
 """A convention is tried on all cases if it explains one of so many failing ones, the smallest."""
 NAMED = 5
-FEWEST = 3
-"""Golden cases that a convention must be conformant on."""
 
 
 def other_conventions(subject: Subject, pool: Sequence[Case]) -> tuple[list[Finding], str]:
@@ -24,8 +22,9 @@ def other_conventions(subject: Subject, pool: Sequence[Case]) -> tuple[list[Find
     The truth under other options is computed in float64 with its own proven tolerance, or mapped exactly; then the
     codepath is judged once more on the golden cases of that convention, as it would be if it were declared.
     """
-    if not subject.failing:
-        return [], ""
+    declared = subject.profile.parameters.described()
+    if any(one.case.question.parameters.described() != declared for one in subject.examinations):
+        return [], ""  # a codepath that is given its options with each question has no convention of its own
     trial, findings = Trial(subject, pool), list[Finding]()
     fewest, nearest, near = MOST_CHANGES, len(subject.failing) // 2, ""
     for settings in neighbours(subject.profile, subject.loss):
@@ -41,7 +40,7 @@ def other_conventions(subject: Subject, pool: Sequence[Case]) -> tuple[list[Find
             own = [case for case in pool if is_asked(case.question, subject.loss, profile)]
             judged = [subject.ask(subject.codepath_under(profile), case) for case in under_profile(own, profile)]
             statuses = [one.verdict.status for one in judged if one.verdict.status != "skip"]
-            if len(statuses) >= FEWEST and set(statuses) == {"pass"}:
+            if set(statuses) == {"pass"}:
                 fewest = len(settings)
                 findings.append(_finding(subject, profile, settings, len(statuses)))
         elif len(subject.failing) - len(left) > nearest:
@@ -65,7 +64,10 @@ def _how(profile: Profile, settings: dict[str, str]) -> str:
 def _finding(subject: Subject, profile: Profile, settings: dict[str, str], count: int) -> Finding:
     said = " ".join(f"{name}={choice}" for name, choice in settings.items())
     wanted = _how(profile, settings)
-    evidence = [f"{wanted} makes it conformant: {count} cases; it explains all {len(subject.failing)} failing ones"]
+    evidence = [
+        f"{wanted} makes it conformant: {count} golden case{'s' if count > 1 else ''}; "
+        f"and in all {len(subject.examinations)} that were asked it is right under that convention"
+    ]
     if set(settings) <= set(MAPPED):
         evidence += describe_map(subject.profile, profile)
     return Finding(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isclose, isfinite, prod
+from math import isfinite, prod
 
 import numpy as np
 
@@ -51,17 +51,17 @@ class Multiple:
         """Return the multiple at a question."""
         return self.factor * float(QUANTITIES[self.quantity](question) ** self.power)
 
-    @property
-    def is_one(self) -> bool:
-        """Whether it multiplies by 1."""
-        return self.quantity == "1" and isclose(self.factor, 1.0, rel_tol=1e-9)
-
     def described(self) -> str:
         """Return the factor for a person."""
         number = f"{self.factor:.6g}"
         if self.quantity == "1":
             return number
-        return f"{number} {self.quantity}" if self.power == 1 else f"{number} / ({self.quantity})"
+        if self.power == -1:
+            return f"{number} / ({self.quantity})"
+        return self.quantity if number == "1" else f"{number} {self.quantity}"
+
+
+ONE = Multiple(1.0, "1", 1)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _samples(examinations: Sequence[Examination], dtype: str, quantity: str) -> 
     leak = LEAK * ARITHMETICS[computing_dtype(dtype)].unit
     found = []
     for one in examinations:
-        if not one.answers or one.answers[0].misdeeds:
+        if not one.answers or one.answers[0].misdeeds or one.answers[0].value_dtype != computing_dtype(dtype):
             return None
         _, of_value, of_gradient = tolerances(one.case, dtype)
         truth = one.case.truth
@@ -114,6 +114,8 @@ def _fit(samples: Sequence[Sample]) -> Multiple | None:
     known = [(sample, factor) for sample, factor in factors if factor is not None]
     if len(known) < FEWEST:
         return None
+    if all(sample.fits(1.0) for sample in samples):
+        return ONE
     for quantity, power in POWERS:
         fitted = [factor / float(QUANTITIES[quantity](sample.question) ** power) for sample, factor in known[::2]]
         chosen = Multiple(float(np.median(fitted)), quantity, power)
@@ -127,13 +129,13 @@ def linear_relation(subject: Subject) -> list[Finding]:
     asked = subject.examinations
     parts = [_samples(asked, subject.dtype, quantity) for quantity in ("value", "gradient")]
     value, gradient = (None if samples is None else _fit(samples) for samples in parts)
-    if value is None or gradient is None or (value.is_one and gradient.is_one):
+    if value is None or gradient is None or (value == ONE and gradient == ONE):
         return []
-    if value == gradient or (value.described() == gradient.described()):
+    if value.described() == gradient.described():
         sentence = f"value and gradient = {value.described()} x the reference"
     else:
         said = [
-            f"the {name} is right" if multiple.is_one else f"the {name} = {multiple.described()} x the reference"
+            f"the {name} is right" if multiple == ONE else f"the {name} = {multiple.described()} x the reference"
             for name, multiple in (("value", value), ("gradient", gradient))
         ]
         sentence = ", ".join(said)

@@ -79,15 +79,13 @@ class Trial:
 
     def passes(self, one: Examination, profile: Profile) -> bool:
         """Return whether the codepath is right in one case under another convention."""
-        exact = self.golden.get(one.case.question.case_id)
-        options = tuple(options_of(profile).items())
+        subject, exact = self.subject, self.golden.get(one.case.question.case_id)
         with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            case = _truth(one.case, options, exact, self.subject.backend)
-        if case is None:
-            return False
-        answers = self._answered(one, profile, case).answers
-        subject = self.subject
-        return bool(answers) and all(
-            judge_answer(case, answer, subject.dtype, subject.ties)[0] == "pass" for answer in answers
-        )
+            warnings.simplefilter("ignore")  # roots of negative amplitudes, if they were intensities
+            case = _truth(one.case, tuple(options_of(profile).items()), exact, subject.backend)
+            if case is None:
+                return False
+            answers = self._answered(one, profile, case).answers
+            return bool(answers) and all(
+                judge_answer(case, answer, subject.dtype, subject.ties)[0] == "pass" for answer in answers
+            )
