@@ -16,6 +16,7 @@ from conformance.backends.program_folder import VARIABLE
 from conformance.case import ALL_DTYPES, DTYPES, Case, Question, dtypes_of
 from conformance.check import require, select
 from conformance.cli_check import check, map_conventions
+from conformance.cli_diagnosis import Diagnose, diagnoses_of_shipped
 from conformance.cli_options import (
     Backends,
     Cases,
@@ -109,6 +110,7 @@ def run(
         typer.Option(help="folder of `export-program`, for --backend tensorflow-program", envvar=VARIABLE),
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="judge so many of backend, mode and dtype side by side")] = 1,
+    diagnose: Diagnose = True,
     report: Report = None,
 ) -> None:
     """Judge the shipped codepaths of every backend against the golden truth, or on measured frames."""
@@ -148,7 +150,9 @@ def run(
         "dtypes": dtypes, "modes": {entry.name: modes for entry, modes in plan}, "case": case, "frames": frames,
         "nphotons": nphotons, "processes": processes,
     }  # fmt: skip
-    finish(verdicts, report, about, {name: environment for name, (_, environment) in loaded.items()})
+    backends = {name: one for name, (one, _) in loaded.items()}
+    why = diagnoses_of_shipped(verdicts, backends, cases, ties) if diagnose else []
+    finish(verdicts, report, about, {name: environment for name, (_, environment) in loaded.items()}, why)
 
 
 @app.command()

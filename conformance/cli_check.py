@@ -9,6 +9,7 @@ from conformance.affine import describe_map
 from conformance.backends import load_backend
 from conformance.case import DTYPES, dtypes_of
 from conformance.check import check_loss, require
+from conformance.cli_diagnosis import Diagnose
 from conformance.cli_options import DEVICES, Cases, Device, Dtypes, Modes, Report, Ties, finish
 from conformance.exit_codes import UsageError
 from conformance.golden import load
@@ -40,7 +41,7 @@ def check(
     settings: Annotated[
         Optional[list[str]], typer.Option("--set", help="change the convention: NAME=CHOICE, such as reduction=sum")
     ] = None,
-    diagnose: Annotated[bool, typer.Option(help="say what a failing loss most resembles")] = True,
+    diagnose: Diagnose = True,
     report: Report = None,
 ) -> None:
     """Judge any loss f(prediction, target), for poisson_nll f(prediction, target, scale), on (B, C, H, W) tensors."""

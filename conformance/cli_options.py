@@ -1,6 +1,6 @@
 """What the commands share: their options, the console, the backends, and how a judgement ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -9,11 +9,11 @@ from rich.console import Console
 
 from conformance.backends import BACKENDS, Backend, load_backend
 from conformance.check import require
-from conformance.diagnosis import Diagnosis
+from conformance.cli_diagnosis import Ask, diagnosed
 from conformance.exit_codes import ExitCode
 from conformance.judge import exit_code
 from conformance.report import header, write_report
-from conformance.table import print_failures, print_table
+from conformance.table import FAILURES_SHOWN, FEW_FAILURES, print_failures, print_table
 from conformance.verdict import Verdict
 
 DEVICES = ("cpu", "cuda")
@@ -46,24 +46,12 @@ def loaded_backends(names: Sequence[str] | None, device: str) -> dict[str, tuple
     return {name: (backend, backend.environment(device)) for name, backend in loaded.items()}
 
 
-def diagnosed(ask: Callable[[], Diagnosis | None]) -> tuple[str, ...]:
-    """Return the lines of a diagnosis; none where nothing failed, and an honest one where the diagnosis itself did.
-
-    The verdict stands without it, so nothing that goes wrong here may cost the report or the exit code.
-    """
-    try:
-        found = ask()
-    except Exception as error:
-        return (f"no diagnosis: it ended in {type(error).__name__}: {error}; please report it with --report's file",)
-    return found.lines if found else ()
-
-
 def finish(
     verdicts: Sequence[Verdict],
     report: Path | None,
     subject: dict[str, Any],
     environments: dict[str, dict[str, str]],
-    why: Sequence[Callable[[], Diagnosis | None]] = (),
+    why: Sequence[Ask] = (),
 ) -> None:
     """Write the report, print the table, what failed and what it resembles, and leave with the exit code."""
     code = exit_code(verdicts)
@@ -71,7 +59,7 @@ def finish(
         write_report(report, header(subject, environments), verdicts, code)
     out = console()
     print_table(out, verdicts)
-    print_failures(out, verdicts)
+    print_failures(out, verdicts, FEW_FAILURES if why else FAILURES_SHOWN)
     for ask in why:
         for text in diagnosed(ask):
             out.print(text, markup=False, highlight=False, soft_wrap=True)

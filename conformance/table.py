@@ -11,6 +11,8 @@ from rich.table import Table
 from conformance.verdict import Verdict
 
 FAILURES_SHOWN = 12
+FEW_FAILURES = 3
+"""Shown where a diagnosis follows."""
 FULL_WIDTH = 124
 
 
@@ -92,17 +94,17 @@ def print_table(console: Console, verdicts: Sequence[Verdict]) -> None:
     console.print(table)
 
 
-def print_failures(console: Console, verdicts: Sequence[Verdict]) -> None:
-    """Print what is wrong, case by case and with the case's reason; the same words once, the first dozen in full."""
+def print_failures(console: Console, verdicts: Sequence[Verdict], shown: int = FAILURES_SHOWN) -> None:
+    """Print what is wrong, case by case and with the case's reason; the same words once, the first ones in full."""
     same: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.status in ("fail", "error"):
             same.setdefault((verdict.status, verdict.message), []).append(verdict)
-    for (status, message), members in list(same.items())[:FAILURES_SHOWN]:
+    for (status, message), members in list(same.items())[:shown]:
         first = members[0]
         line = f"{status} {first.case_id} ({first.backend} {first.dtype} {first.mode}): {message}"
         line += f" [case: {first.why}]" if len(members) == 1 and first.why else ""
         line += f" [and in {len(members) - 1} more]" if len(members) > 1 else ""
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if len(same) > FAILURES_SHOWN:
-        console.print(f"... and {len(same) - FAILURES_SHOWN} more; --report writes all of them")
+    if len(same) > shown:
+        console.print(f"... and {len(same) - shown} more; --report writes all of them")

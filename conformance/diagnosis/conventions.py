@@ -23,8 +23,8 @@ def other_conventions(subject: Subject, pool: Sequence[Case]) -> tuple[list[Find
     codepath is judged once more on the golden cases of that convention, as it would be if it were declared.
     """
     declared = subject.profile.parameters.described()
-    if any(one.case.question.parameters.described() != declared for one in subject.examinations):
-        return [], ""  # a codepath that is given its options with each question has no convention of its own
+    if subject.ships_here or any(one.case.question.parameters.described() != declared for one in subject.examinations):
+        return [], ""  # what is given its options with each question has no convention of its own
     trial, findings = Trial(subject, pool), list[Finding]()
     fewest, nearest, near = MOST_CHANGES, len(subject.failing) // 2, ""
     for settings in neighbours(subject.profile, subject.loss):

@@ -63,6 +63,7 @@ def diagnose_first(
     device: str,
     ties: str,
     pool: Sequence[Case],
+    ships_here: bool = False,
 ) -> Diagnosis | None:
     """Diagnose one loss in the dtype and mode that tell most: float64 and eager, if it fails there.
 
@@ -74,6 +75,8 @@ def diagnose_first(
         The codepath behind the contract's own call, if it had this convention.
     pool : sequence of Case
         The golden cases.
+    ships_here : bool
+        Whether the codepath is itself what this project ships.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def diagnose_first(
     """
     from conformance.liars.bank import bank  # a few hundred losses, built when they are wanted
 
-    failed = subjects(examinations, backend, loss, profile, codepath_under, device, ties)
+    failed = subjects(examinations, backend, loss, profile, codepath_under, device, ties, ships_here)
     if not failed:
         return None
     found = diagnose(failed[0], pool, bank(backend.name))

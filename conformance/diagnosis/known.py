@@ -15,6 +15,7 @@ from conformance.diagnosis.findings import Finding
 from conformance.diagnosis.subject import CodepathOf, Subject
 from conformance.judge import Examination, examine
 from conformance.liars.liar import Liar
+from conformance.profile import Profile
 
 
 def _plain(question: Question) -> Question:
@@ -24,16 +25,20 @@ def _plain(question: Question) -> Question:
     return replace(question, parameters=replace(question.parameters, **options))
 
 
-def _can_be_asked(liar: Liar, question: Question) -> bool:
-    """A loss written on its own knows the default options, or those of the convention that it pretends to."""
+def _can_be_asked(liar: Liar, question: Question, judged_under: Profile) -> bool:
+    """A loss written on its own knows the default options, or those of the convention that it pretends to.
+
+    What an exact affine map makes of them is asked too, where that is the convention that was judged.
+    """
     if liar.swap is not None:
         return True
-    covered = all(getattr(question.parameters, name) in choices for name, choices in MAPPED.items())
-    plain = _plain(question)
-    mapped = plain.parameters != question.parameters
-    return liar.profile.parameters.described() == plain.parameters.described() and (
-        not mapped or (covered and question.mask is None)
-    )
+    plain, declared = _plain(question), judged_under.parameters
+    if plain.parameters != question.parameters:
+        same = all(getattr(question.parameters, name) == getattr(declared, name) for name in MAPPED)
+        covered = all(getattr(declared, name) in choices for name, choices in MAPPED.items())
+        if not same or not covered or question.mask is not None:
+            return False
+    return liar.profile.parameters.described() == plain.parameters.described()
 
 
 def _codepath_of(liar: Liar, subject: Subject) -> CodepathOf:
@@ -96,14 +101,15 @@ def _examined(liar: Liar, subject: Subject, asked: Sequence[Examination]) -> lis
 
 def _candidates(subject: Subject, bank: Iterable[Liar]) -> list[Liar]:
     lies_here = {"", subject.mode} | ({"compiled"} if subject.mode in COMPILED else set())
-    questions = [one.case.question for one in subject.examinations]
+    questions, failing = ([one.case.question for one in side] for side in (subject.examinations, subject.failing))
     return [
         liar
         for liar in bank
         if liar.loss == subject.loss
         and liar.mode in lies_here
         and subject.backend.name in liar.frameworks
-        and all(_can_be_asked(liar, question) for question in questions)
+        and all(_can_be_asked(liar, question, subject.profile) for question in failing)
+        and (liar.swap is None or not subject.ships_here)
         and (liar.swap is None or any(liar.swap(question.parameters) is not None for question in questions))
     ]
 
@@ -119,7 +125,8 @@ def known_liars(subject: Subject, bank: Iterable[Liar]) -> list[Finding]:
     for liar in _candidates(subject, bank):
         if not _could_be(liar, subject):
             continue
-        parts = _examined(liar, subject, subject.examinations)
+        asked = [one for one in subject.examinations if _can_be_asked(liar, one.case.question, subject.profile)]
+        parts = _examined(liar, subject, asked)
         if parts is None or not sharp(parts):
             continue
         apart = max(part.relative for part in parts)
@@ -130,7 +137,7 @@ def known_liars(subject: Subject, bank: Iterable[Liar]) -> list[Finding]:
                 f"agrees with the known wrong loss '{liar.name}': {liar.wrong}",
                 (
                     f"{f'to {apart:.1g} of the largest element' if apart else 'bit for bit'} on all "
-                    f"{len(subject.failing)} failing cases, and passes the same {len(subject.passing)}",
+                    f"{len(subject.failing)} failing cases, and passes the same {len(asked) - len(subject.failing)}",
                     f"seen in {liar.seen}",
                 ),
             )

@@ -14,7 +14,7 @@ HIT = 0.5
 """Share of a place that must be wrong for it to be named."""
 WIDEST = 0.75
 """Share of all elements that a place may have at most, to say anything."""
-FEWEST = 3
+FEWEST = 2
 """Cases on either side of a statement about cases."""
 MOST = 3
 

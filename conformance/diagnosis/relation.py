@@ -66,28 +66,37 @@ ONE = Multiple(1.0, "1", 1)
 
 @dataclass(frozen=True)
 class Sample:
-    """One quantity, value or gradient, of one case: what came back, the truth, and the tolerance."""
+    """One quantity, value or gradient, of one case: what came back, the truth, and the tolerance.
+
+    `at_infinity` is what came back where the truth is infinite, times the sign of that.
+    """
 
     question: Question
     got: Float64
     true: Float64
     tolerance: Float64
+    at_infinity: Float64
     leak: float
 
     def multiple(self) -> float | None:
-        """Return the factor by least squares, weighted so that no large element decides alone; None where true is 0."""
+        """Return the median quotient of what came back and the truth; None where that is 0."""
         weight = np.where(self.true != 0, 1 / np.abs(np.where(self.true != 0, self.true, 1)), 0.0)
         lit = weight > 0
         return float(np.median((self.got * weight * np.sign(self.true))[lit])) if np.any(lit) else None
 
     def fits(self, factor: float) -> bool:
         """Return whether what came back is this multiple of the truth."""
-        allowed = BOTH_ROUND * self.tolerance * max(1.0, abs(factor)) + self.leak * float(np.max(np.abs(self.got)))
+        endless = np.inf * np.sign(factor) if factor else 0.0
+        if not np.all(self.at_infinity == endless):
+            return False
+        allowed = BOTH_ROUND * self.tolerance * max(1.0, abs(factor)) + self.leak * float(
+            np.max(np.abs(self.got), initial=0.0)
+        )
         return bool(np.all(np.abs(self.got - factor * self.true) <= allowed))
 
 
 def _samples(examinations: Sequence[Examination], dtype: str, quantity: str) -> list[Sample] | None:
-    """Return the samples of one quantity, None where one has no comparable form; not finite numbers are left out."""
+    """Return the samples of one quantity, None where one has no comparable form; NaN truths are left out."""
     leak = LEAK * ARITHMETICS[computing_dtype(dtype)].unit
     found = []
     for one in examinations:
@@ -100,11 +109,12 @@ def _samples(examinations: Sequence[Examination], dtype: str, quantity: str) -> 
         tolerance = of_value if quantity == "value" else of_gradient
         if got.shape != true.shape:
             return None
-        known = np.isfinite(true)
+        known, endless = np.isfinite(true), np.isinf(true)
         if not np.all(np.isfinite(got[known])):
             return None
-        if np.any(known):
-            found.append(Sample(one.case.question, got[known], true[known], tolerance[known], leak))
+        with np.errstate(invalid="ignore"):
+            beyond = got[endless] * np.sign(true[endless])
+        found.append(Sample(one.case.question, got[known], true[known], tolerance[known], beyond, leak))
     return found
 
 

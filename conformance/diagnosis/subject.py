@@ -31,6 +31,8 @@ class Subject:
         All that was asked, in that order; skipped cases left out.
     dtype, mode, device, ties : str
         As it was judged.
+    ships_here : bool
+        Whether it is itself what this project ships: then nothing that is made of that can tell what is wrong with it.
     """
 
     backend: Backend
@@ -42,6 +44,7 @@ class Subject:
     mode: str
     device: str
     ties: str
+    ships_here: bool = False
 
     @property
     def failing(self) -> tuple[Examination, ...]:
@@ -85,6 +88,7 @@ def subjects(
     codepath_under: Callable[[Profile], CodepathOf],
     device: str,
     ties: str,
+    ships_here: bool = False,
 ) -> list[Subject]:
     """Return one subject for each dtype and mode in which something failed: double precision and eager first."""
     groups: dict[tuple[str, str], list[Examination]] = {}
@@ -92,7 +96,7 @@ def subjects(
         if one.verdict.status != "skip":
             groups.setdefault((one.verdict.dtype, one.verdict.mode), []).append(one)
     found = [
-        Subject(backend, loss, profile, codepath_under, tuple(members), dtype, mode, device, ties)
+        Subject(backend, loss, profile, codepath_under, tuple(members), dtype, mode, device, ties, ships_here)
         for (dtype, mode), members in groups.items()
     ]
     failed = [subject for subject in found if subject.failing]
