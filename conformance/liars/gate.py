@@ -3,20 +3,32 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from importlib import import_module
 from multiprocessing import get_context
 
 import numpy as np
 
 from conformance.backends import Answer, load_backend
 from conformance.case import DTYPES, Case
+from conformance.exit_codes import BackendError
 from conformance.golden import load
 from conformance.liars.bank import bank
 from conformance.liars.liar import Liar
 from conformance.liars.score import Kill, Score, modes_to_try, score
+from conformance.liars.universal import survivors
 from conformance.verdict import judge_answer
 
-MODES = {"torch": ("eager", "compile"), "tensorflow": ("eager", "function", "xla")}
+MODES = {"torch": ("eager", "aot_eager", "compile"), "tensorflow": ("eager", "function", "xla")}
+ON_REQUEST = ("compile",)
+"""Inductor takes seconds of a C++ compiler for each loss, 40 minutes for the bank. `aot_eager` is torch.compile without
+generated code."""
+COMPILERS = {"aot_eager": "aot_eager", "compile": "inductor", "function": "function", "xla": "xla"}
+"""What compiles many losses at once, by mode."""
+ALONE = {"aot_eager": "compile"}
+"""The mode of the backend in which one that survives among others is asked again."""
+SLOWEST_FIRST = ("compile", "xla", "aot_eager", "function", "eager")
 TOGETHER = 12
 """How many losses share a compiled graph: more take longer than one by one."""
 THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
@@ -67,17 +79,30 @@ def gathered(
             yield asked[some[0].name][best], some
 
 
+def _require_right(case: Case, answer: Answer, dtype: str) -> None:
+    """Raise BackendError unless the right loss that was compiled beside the wrong ones is right."""
+    status, *_, message = judge_answer(case, answer, dtype, "strict")
+    if status != "pass":
+        raise BackendError(
+            f"case {case.question.case_id}: the shipped loss, compiled beside wrong ones, is rejected too ({message}); "
+            "their deaths prove nothing"
+        )
+
+
 def _together(task: Task, liars: Sequence[Liar], cases: Sequence[Case]) -> Iterator[Score]:
     """Compile many liars at once; whoever that does not kill is asked alone."""
-    from conformance.liars.torch_together import answers_together
-
+    answers_together = import_module(f"conformance.liars.{task.framework}_together").answers_together
+    mode = ALONE.get(task.mode, task.mode)
     backend = load_backend(task.framework)
     for case, members in gathered(liars, cases, task.dtype, task.hints):
         try:
             codepaths = [liar.codepaths(backend)(case.question) for liar in members]
-            answers = answers_together(codepaths, case.question, task.dtype)
+            codepaths.append(backend.shipped(case.question))
+            answers = answers_together(codepaths, case.question, task.dtype, COMPILERS[task.mode])
         except Exception:  # one of them does not compile, or not beside the others
             answers = []
+        if answers:
+            _require_right(case, answers.pop(), task.dtype)
         found: list[Answer | None] = [*answers] or [None] * len(members)
         for liar, answer in zip(members, found):
             status, value, gradient = "pass", 0.0, 0.0
@@ -85,10 +110,19 @@ def _together(task: Task, liars: Sequence[Liar], cases: Sequence[Case]) -> Itera
                 with np.errstate(all="ignore"):
                     status, value, gradient, _ = judge_answer(case, answer, task.dtype, "strict")
             if status == "pass":
-                yield score(liar, backend, cases, task.dtype, task.mode, first=hint(liar, task.dtype, task.hints))
+                alone = score(liar, backend, cases, task.dtype, mode, first=hint(liar, task.dtype, task.hints))
+                yield replace(alone, mode=task.mode)
             else:
                 kill = Kill(case.question.case_id, max(value, gradient), "together")
                 yield Score(liar.name, task.framework, task.dtype, task.mode, (kill,), 1)
+
+
+def perform_universal(task: Task) -> list[str]:
+    """Return what survives of the lies that no group of cases may let pass, in one framework and dtype."""
+    backend = load_backend(task.framework)
+    backend.environment("cpu")
+    found = survivors(backend, load().cases, task.dtype)
+    return [f"survived: {lie} in {group} ({task.framework} {task.dtype})" for lie, group in found]
 
 
 def perform(task: Task) -> list[Score]:
@@ -97,11 +131,15 @@ def perform(task: Task) -> list[Score]:
     backend.environment("cpu")
     cases = load().cases
     liars = [liar for liar in bank(task.framework) if liar.name in task.names]
-    if task.mode == "compile":
-        lying = [liar for liar in liars if "compile" in modes_to_try(liar, backend, ["compile"])]
-        alone = [liar for liar in lying if task.dtype in liar.equivalent]
-        scores = [score(liar, backend, cases, task.dtype, task.mode, first=()) for liar in alone]
-        return scores + list(_together(task, [liar for liar in lying if liar not in alone], cases))
+    if task.mode in COMPILERS:
+        mode = ALONE.get(task.mode, task.mode)
+        lying = [liar for liar in liars if mode in modes_to_try(liar, backend, [mode])]
+        proven = [liar for liar in lying if task.dtype in liar.equivalent]  # eagerly, on every case
+        scores = [
+            Score(liar.name, task.framework, task.dtype, task.mode, (), 0, liar.equivalent[task.dtype])
+            for liar in proven
+        ]
+        return scores + list(_together(task, [liar for liar in lying if liar not in proven], cases))
     whole = task.framework == WHOLE and task.mode == "eager"
     return [
         score(liar, backend, cases, task.dtype, mode, first=None if whole else hint(liar, task.dtype, task.hints))
@@ -110,13 +148,15 @@ def perform(task: Task) -> list[Score]:
     ]
 
 
-def run_gate(frameworks: Sequence[str], modes: Sequence[str], dtypes: Sequence[str] = DTYPES) -> list[Score]:
-    """Return every score: first the whole matrix of WHOLE, then all the rest with its help."""
+def run_gate(
+    frameworks: Sequence[str], modes: Sequence[str], dtypes: Sequence[str] = DTYPES
+) -> tuple[list[Score], list[str]]:
+    """Return every score, first the whole matrix of WHOLE and then the rest with its help; and complaints."""
     names = tuple(liar.name for liar in bank(WHOLE))
     os.environ.update(THREADS)
-    with get_context("spawn").Pool(min(os.cpu_count() or 1, 8), maxtasksperchild=1) as pool:
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 8), mp_context=get_context("spawn")) as pool:
         first = [Task(WHOLE, "eager", dtype, names, {}) for dtype in dtypes]
-        scores = [entry for part in pool.imap(perform, first, chunksize=1) for entry in part]
+        scores = [entry for part in pool.map(perform, first) for entry in part]
         kills = {(entry.liar, entry.dtype): entry.kills for entry in scores if entry.mode == "eager"}
         rest = [
             Task(framework, mode, dtype, tuple(liar.name for liar in bank(framework)), kills)
@@ -125,6 +165,11 @@ def run_gate(frameworks: Sequence[str], modes: Sequence[str], dtypes: Sequence[s
             for dtype in dtypes
             if mode in modes and (framework, mode) != (WHOLE, "eager")
         ]
-        rest.sort(key=lambda task: task.mode != "compile")
-        scores += [entry for part in pool.imap_unordered(perform, rest, chunksize=1) for entry in part]
-    return [entry for entry in scores if entry.framework in frameworks and (entry.mode in modes or "eager" in modes)]
+        rest.sort(key=lambda task: SLOWEST_FIRST.index(task.mode))
+        everywhere = [Task(framework, "eager", dtype, (), {}) for framework in frameworks for dtype in dtypes]
+        others = [pool.submit(perform, task) for task in rest]
+        universal = [pool.submit(perform_universal, task) for task in everywhere]
+        scores += [entry for part in others for entry in part.result()]
+        said = [text for part in universal for text in part.result()]
+    wanted = [entry for entry in scores if entry.framework in frameworks and (entry.mode in modes or "eager" in modes)]
+    return wanted, said

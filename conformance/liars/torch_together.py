@@ -1,6 +1,7 @@
-"""Many wrong losses in one compiled graph: torch.compile takes seconds for each graph, and one for ten is one.
+"""Many wrong losses in one compiled graph, each with operands of its own: no gradient of one can reach another.
 
-Every loss has operands of its own, so that no gradient of one can reach another.
+`inductor` is what users run, and spends seconds of a C++ compiler on each loss; `aot_eager` is torch.compile up to the
+graph of forward and backward, run without code of its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,9 @@ from conformance.case import Question
 from conformance.tolerance import computing_dtype
 
 
-def answers_together(codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str) -> list[Answer]:
+def answers_together(
+    codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str = "inductor"
+) -> list[Answer]:
     """Return the answer of each codepath to one question, all compiled as one graph.
 
     Raises
@@ -36,7 +39,15 @@ def answers_together(codepaths: Sequence[Callable[..., Any]], question: Question
         return [codepath(*pair, *given, **keywords) for codepath, pair in zip(codepaths, pairs)]
 
     with full_precision(), compiling("compile"):
-        values = torch.compile(step, dynamic=False)(pairs, given, keywords)
+        try:  # without guards: it is called this once, and nothing else is compiled for it that could need them
+            torch._dynamo.reset()
+            alone: Any = {"guard_filter_fn": lambda guards: [False for _ in guards]}
+            values = torch.compile(step, dynamic=False, fullgraph=True, backend=compiler, options=alone)(
+                pairs, given, keywords
+            )
+        except Exception:  # not one graph
+            torch._dynamo.reset()
+            values = torch.compile(step, dynamic=False, backend=compiler)(pairs, given, keywords)
         total = sum(value.sum().double() for value in values if value.requires_grad)
         gradients = torch.autograd.grad(total, own, allow_unused=True)
     return [
