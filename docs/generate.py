@@ -45,7 +45,7 @@ def pages(golden: GoldenSet, verdicts: Iterable[Verdict]) -> dict[str, str]:
     """Return the generated pages by file name."""
     return {
         CASES_PAGE: cases_page(golden),
-        LIARS_PAGE: liars_page(),
+        LIARS_PAGE: liars_page(golden),
         CONTRACT_PAGE: contract_page(golden, statuses(verdicts), FOLDER.parent / "oracle"),
     }
 

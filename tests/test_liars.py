@@ -9,6 +9,7 @@ from conformance.case import DTYPES
 from conformance.golden import GoldenSet
 from conformance.liars.bank import BANK, bank
 from conformance.liars.gate import Task, perform
+from conformance.liars.merits import killed_alone, sentences
 from conformance.liars.operations import operations
 from conformance.liars.parts import changed, composable
 from conformance.liars.score import HONEST, Score, difference, score
@@ -51,6 +52,16 @@ def test_every_liar_dies_in_torch(whole: dict[str, list[Score]], dtype: str) -> 
     assert [entry.liar for entry in whole[dtype] if entry.status not in ("killed", "equivalent")] == []
     assert [entry.liar for entry in whole[dtype] if {kill.by for kill in entry.kills} == {"error"}] == []
     assert {entry.liar for entry in whole[dtype]} >= {liar.name for liar in bank("torch") if liar.mode != "compiled"}
+
+
+def test_every_case_kills_alone_in_its_group_or_holds_a_sentence(
+    whole: dict[str, list[Score]], golden: GoldenSet
+) -> None:
+    alone = killed_alone([entry for dtype in DTYPES for entry in whole[dtype]], golden.cases)
+    said = sentences(golden.cases)
+    assert [case_id for case_id in alone if not alone[case_id] and not said[case_id]] == []
+    assert sum(bool(names) for names in alone.values()) >= 60
+    assert alone["l2-nine-samples"] == ("beyond-eight-samples",) and alone["l2-signs-apart"] == ("magnitudes",)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
