@@ -126,6 +126,13 @@ def liars(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Put a sample of mutants of one area of the judge to its tests: `-- verdict`, `runner`, `tolerance`, ..."""
+    install(session, ".", *groups("test", "torch", "mutants"))
+    session.run("python", "tests/mutants.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, imports and formatting."""
     install(session, *groups("lint"))

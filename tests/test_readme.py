@@ -48,4 +48,14 @@ def test_the_failing_example_fails_as_printed(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     failures = re.findall(r"^fail (\S+) \(.*?\): (\w+)", printed, flags=re.MULTILINE)
     assert failures == re.findall(r"^fail (\S+) \(.*?\): (\w+)", done.stdout, flags=re.MULTILINE)
+    told = (
+        "diagnosis (",
+        "  agrees with ",
+        "    seen in ",
+        "  smallest failing case: ",
+        "  it still fails when cut to ",
+    )
+    diagnosed = [line for line in printed.splitlines() if line.startswith(told)]
+    assert diagnosed == [line for line in done.stdout.splitlines() if line.startswith(told)]
+    assert len(diagnosed) == len(told)
     assert printed.splitlines()[-1] == done.stdout.splitlines()[-1]

@@ -60,6 +60,10 @@ class Backend(Protocol):
     name: str
     modes: tuple[str, ...]
 
+    def __hash__(self) -> int:
+        """Backends are told apart by identity: what was made with one is kept for it."""
+        ...
+
     def environment(self, device: str) -> dict[str, str]:
         """Return versions, device and switches for the report; raise BackendError when the device is missing."""
         ...

@@ -59,3 +59,7 @@ class Diagnosis:
             lines.append(f"  unknown: {NOTHING}")
         lines += [f"  {text}" for text in self.clues]
         return tuple(lines)
+
+    def __str__(self) -> str:
+        """Return the lines as one text."""
+        return "\n".join(self.lines)

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,8 @@ def _truth(case: Case, options: tuple[tuple[str, str], ...], exact: Case | None,
     It depends on nothing that is diagnosed, and is most of the work: it is kept.
     """
     question = case.question
-    asked = replace(question, parameters=replace(question.parameters, **dict(options)))
+    chosen: dict[str, Any] = dict(options)
+    asked = replace(question, parameters=replace(question.parameters, **chosen))
     for mapped in under_profile([exact] if exact else [], _declaring(options)):
         if mapped.question.parameters == asked.parameters:
             return mapped
@@ -68,7 +70,8 @@ class Trial:
         """
         if (profile.order, profile.layout) == (self.subject.profile.order, self.subject.profile.layout):
             return True
-        subject, options = self.subject, options_of(profile)
+        subject = self.subject
+        options: dict[str, Any] = dict(options_of(profile))
 
         def mistaken(question: Question) -> Codepath:
             asked = replace(question, parameters=replace(question.parameters, **options))
