@@ -34,7 +34,7 @@ AREAS = {
     "verdict": Area(
         ("verdict.py", "subgradient.py"), ("test_not_finite.py", "test_subgradient.py", "test_fail_open.py"), 60
     ),
-    "runner": Area(("judge.py",), ("test_report.py", "test_fail_open.py"), 40),
+    "runner": Area(("judge.py",), ("test_judge.py", "test_report.py", "test_fail_open.py"), 40),
     "golden loader": Area(
         ("golden.py", "manifest.py", "npz.py", "forms.py", "record.py"),
         ("test_archives.py", "test_golden_reader.py"),

@@ -1,0 +1,76 @@
+"""What an examination holds: both answers, whether they agree bit for bit, and how long it took."""
+
+from itertools import count
+from time import perf_counter
+from typing import Any
+
+from conformance.backends import load_backend
+from conformance.case import Case
+from conformance.judge import Examination, examine, judge_all, judge_case
+from conformance.liars.operations import operations
+from conformance.liars.score import HONEST
+
+right = HONEST["amplitude_l2_mae"](operations("torch"))
+HOW = {"mode": "eager", "device": "cpu", "ties": "strict"}
+
+
+def _examined(loss: Any, case: Case, dtype: str = "float64") -> Examination:
+    return examine(load_backend("torch"), loss, case, dtype=dtype, **HOW)
+
+
+def test_a_right_loss_is_asked_twice_and_answers_alike(case_of: dict[str, Case]) -> None:
+    start = perf_counter()
+    found = _examined(right, case_of["l2-typical"])
+    assert 0 < found.verdict.seconds <= perf_counter() - start
+    assert found.verdict.status == "pass" and found.verdict.repeatable is True and len(found.answers) == 2
+    assert found.case is case_of["l2-typical"] and found.answers[0].value == found.answers[1].value
+
+
+def test_two_answers_of_other_bits_are_said_to_be(case_of: dict[str, Case]) -> None:
+    calls = count()
+    found = _examined(lambda p, t: right(p, t) * (1 + 2.0**-52 * next(calls)), case_of["l2-typical"])
+    assert found.verdict.status == "pass" and found.verdict.repeatable is False
+
+
+def test_a_wrong_answer_ends_the_questions(case_of: dict[str, Case]) -> None:
+    found = _examined(lambda p, t: 2 * right(p, t), case_of["l2-typical"])
+    assert (found.verdict.status, found.verdict.repeatable, len(found.answers)) == ("fail", None, 1)
+
+
+def test_a_wrong_second_answer_is_kept_beside_the_first(case_of: dict[str, Case]) -> None:
+    calls = count()
+    found = _examined(lambda p, t: right(p, t) * (1 + next(calls)), case_of["l2-typical"])
+    assert (found.verdict.status, found.verdict.repeatable, len(found.answers)) == ("fail", False, 2)
+    assert found.verdict.message.startswith("on the second call: value: got ")
+    assert found.verdict.value_margin > 1
+
+
+def test_an_exception_is_an_error_without_answers(case_of: dict[str, Case]) -> None:
+    def broken(p: Any, t: Any) -> Any:
+        raise SystemExit("no\nmore")
+
+    found = _examined(broken, case_of["l2-typical"])
+    assert (found.verdict.status, found.verdict.message, found.answers) == ("error", "SystemExit: no more", ())
+
+
+def test_what_a_dtype_does_not_hold_is_skipped_with_its_reason(case_of: dict[str, Case]) -> None:
+    found = _examined(right, case_of["l2-underflow"], "float16")
+    assert (found.verdict.status, found.answers) == ("skip", ())
+    assert found.verdict.message == "its inputs are no numbers of float16"
+
+
+def test_all_are_judged_mode_by_mode_and_dtype_by_dtype(case_of: dict[str, Case]) -> None:
+    backend = load_backend("torch")
+    cases = [case_of["l2-typical"], case_of["l2-equal"]]
+    found = judge_all(
+        backend,
+        lambda _: right,
+        cases,
+        dtypes=("float64", "float32"),
+        modes=("eager", "strided"),
+        device="cpu",
+        ties="strict",
+    )
+    wanted = [(m, d, c.question.case_id) for m in ("eager", "strided") for d in ("float64", "float32") for c in cases]
+    assert [(verdict.mode, verdict.dtype, verdict.case_id) for verdict in found] == wanted
+    assert judge_case(backend, right, cases[0], dtype="float64", **HOW).status == "pass"
