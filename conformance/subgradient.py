@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.case import Array, Case, Float64, Question
-from conformance.tolerance import Bounds, before_narrowing, loss_scale
-from conformance.tolerance.inputs import amplitudes, components_of, finite
+from conformance.tolerance import ARITHMETICS, Bounds, before_narrowing, computing_dtype, loss_scale
+from conformance.tolerance.inputs import CHAIN, ROUNDINGS, amplitudes, components_of, finite
 from conformance.tolerance.scopes import Scopes
 
 _BISECTIONS = 60
@@ -44,13 +44,13 @@ def _smallest_margin(
 
 
 def _of_amplitude(
-    question: Question, gradient: Array, tolerance: Float64, rounding: Float64
+    question: Question, gradient: Array, tolerance: Float64, rounding: Float64, turn: float
 ) -> tuple[Float64, Float64]:
     """Return the gradient with respect to the amplitude and the slack that the way back to it needs.
 
     `rounding` is that of the gradient itself, to half precision; a field has none. For an intensity g_a = 2 a g_I.
-    For a field g_a is the component along z, and what points across it, which no subgradient has, is added to the error
-    at infinite price: it is returned as a gradient no sign can give.
+    For a field g_a is the component along z. What points across it no subgradient has, beyond the relative error `turn`
+    of the components of z / |z|: it is returned as a gradient that no sign can give.
     """
     domain = question.parameters.domain
     own = finite(question.of_gradient, question)
@@ -60,7 +60,7 @@ def _of_amplitude(
         return 2 * np.sqrt(own) * gradient, tolerance + 2 * np.sqrt(own) * rounding
     modulus = np.abs(own)
     turned = gradient * np.conj(own) / np.where(modulus > 0, modulus, 1.0)
-    across = np.abs(turned.imag) > 4 * tolerance + 2.0**-7 * np.abs(turned.real)
+    across = np.abs(turned.imag) > 4 * (tolerance + turn * np.abs(turned.real))
     return np.where(across, inf, turned.real), tolerance
 
 
@@ -77,7 +77,8 @@ def subgradient_margin(case: Case, derived: Bounds, gradient: Array, dtype: str)
     made, scopes = amplitudes(question), Scopes(question)
     slack = derived.settled_gradient + np.abs(truth.gradient) * 2.0**-52
     rounding = before_narrowing(components_of(gradient), dtype, loss_scale(truth.gradient, dtype))
-    along, slack = _of_amplitude(question, gradient, slack, rounding)
+    turn = ARITHMETICS[computing_dtype(dtype)].grow(CHAIN + ROUNDINGS["field"])
+    along, slack = _of_amplitude(question, gradient, slack, rounding, turn)
     sign = (-truth.sign if parameters.wrt == "target" else truth.sign) if truth.sign is not None else None
     if sign is None:
         raise ValueError(f"case {question.case_id}: the signs of phat - that are missing")

@@ -32,7 +32,9 @@ class Area:
 
 AREAS = {
     "verdict": Area(
-        ("verdict.py", "subgradient.py"), ("test_not_finite.py", "test_subgradient.py", "test_fail_open.py"), 60
+        ("verdict.py", "subgradient.py"),
+        ("test_not_finite.py", "test_subgradient.py", "test_subgradient_cases.py", "test_fail_open.py"),
+        60,
     ),
     "runner": Area(("judge.py",), ("test_judge.py", "test_report.py", "test_fail_open.py"), 40),
     "golden loader": Area(

@@ -66,7 +66,7 @@ def each_normalised(norm: Norm, difference: Difference, quotient: Callable[[Any,
     """|phat - that| as the contract writes it."""
 
     def elements(o: SimpleNamespace, space: Any, p: Any, t: Any, eps: float) -> Any:
-        phat, that = (quotient(*norm(o, space, x, eps)) for x in (p, t))
+        phat, that = [quotient(*norm(o, space, x, eps)) for x in (p, t)]
         return difference(o, phat, that)
 
     return elements
@@ -76,7 +76,7 @@ def matched_to_target(norm: Norm, difference: Difference) -> Elements:
     """|p T / P - t| / T: the prediction brought to the target's norm first."""
 
     def elements(o: SimpleNamespace, space: Any, p: Any, t: Any, eps: float) -> Any:
-        (above, below), (target, length) = (norm(o, space, x, eps) for x in (p, t))
+        (above, below), (target, length) = [norm(o, space, x, eps) for x in (p, t)]
         return difference(o, above * (length / below), target) / length
 
     return elements

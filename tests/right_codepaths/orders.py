@@ -23,11 +23,23 @@ def first_axis_first(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
     return x
 
 
+def _length(x: Any, axes: tuple[int, ...]) -> int:
+    """Return how many elements are summed.
+
+    By a loop: where the shape is a symbol, torch.compile (2.13) breaks its graph in a generator, and what it made of
+    the rest gave wrong numbers.
+    """
+    length = 1
+    for axis in axes:
+        length = length * x.shape[axis]
+    return length
+
+
 def _rows(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> tuple[Any, int, tuple[int, ...]]:
     """Return x with the summed axes as its last one of two, their length, and the shape that a sum has."""
-    kept = tuple(axis for axis in range(4) if axis not in axes)
-    length = prod(x.shape[axis] for axis in axes)
-    shape = tuple(1 if axis in axes else x.shape[axis] for axis in range(4))
+    kept = tuple([axis for axis in range(4) if axis not in axes])
+    length = _length(x, axes)
+    shape = tuple([1 if axis in axes else x.shape[axis] for axis in range(4)])
     return o.reshape(o.transpose(x, kept + axes), (prod(shape), length)), length, shape
 
 
@@ -68,7 +80,7 @@ def in_two_parts(o: SimpleNamespace, x: Any, axes: tuple[int, ...]) -> Any:
     What is left of x + unit after `unit` is taken away again is a multiple of the last digit of `unit`. With a unit
     above the sum, no sum of such multiples has more digits than there are.
     """
-    length = prod(x.shape[axis] for axis in axes)
+    length = _length(x, axes)
     fixed = o.stop(x)
     unit = 2 * length * o.largest(o.abs(fixed), axes)
     head = (fixed + unit) - unit
