@@ -39,7 +39,7 @@ AREAS = {
     "runner": Area(("judge.py",), ("test_judge.py", "test_report.py", "test_fail_open.py"), 40),
     "golden loader": Area(
         ("golden.py", "manifest.py", "npz.py", "forms.py", "record.py"),
-        ("test_archives.py", "test_golden_reader.py"),
+        ("test_archives.py", "test_record.py", "test_golden_reader.py"),
         60,
     ),
     "tolerance": Area(("tolerance",), ("test_tolerance.py", "test_narrow.py", "test_summation_orders.py"), 40),

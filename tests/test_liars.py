@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.backends import load_backend
+from conformance.backends import Answer, load_backend
 from conformance.case import DTYPES
+from conformance.exit_codes import BackendError
 from conformance.golden import GoldenSet
 from conformance.liars.bank import BANK, bank
-from conformance.liars.gate import Task, perform
+from conformance.liars.gate import Task, _require_right, perform
 from conformance.liars.merits import killed_alone, sentences
 from conformance.liars.operations import operations
 from conformance.liars.parts import changed, composable
@@ -74,9 +75,9 @@ def test_every_liar_dies_in_tensorflow(whole: dict[str, list[Score]], dtype: str
     assert [entry.liar for entry in found if {kill.by for kill in entry.kills} == {"error"}] == []
 
 
-@pytest.mark.parametrize("mode", ["compile", "function"])
+@pytest.mark.parametrize("mode", ["aot_eager", "compile", "function", "xla"])
 def test_who_lies_where_it_is_compiled_dies_there(mode: str) -> None:
-    framework = "torch" if mode == "compile" else "tensorflow"
+    framework = "torch" if mode in ("aot_eager", "compile") else "tensorflow"
     found = perform(Task(framework, mode, "float32", ("compiled-only", "norm-detached"), {}))
     assert {entry.liar: entry.status for entry in found} == {"compiled-only": "killed", "norm-detached": "killed"}
 
@@ -124,3 +125,24 @@ def test_an_honest_loss_passes_beside_a_liar_in_one_compiled_graph(golden: Golde
     honest = HONEST["amplitude_l2_mae"](operations("torch"))
     answers = answers_together([honest, detached.codepaths(backend)(case.question)], case.question, "float32")
     assert [judge_answer(case, answer, "float32", "strict")[0] for answer in answers] == ["pass", "fail"]
+
+
+def test_a_right_loss_that_is_rejected_beside_wrong_ones_stops_the_gate(golden: GoldenSet) -> None:
+    case = next(case for case in golden.cases if case.question.case_id == "l2-typical")
+    right = Answer.of(case.truth.value, case.truth.gradient)
+    _require_right(case, right, "float64")
+    with pytest.raises(BackendError, match="their deaths prove nothing"):
+        _require_right(case, replace(right, gradient=2 * right.gradient), "float64")
+
+
+@pytest.mark.parametrize("mode", ["function", "xla"])
+def test_an_honest_loss_passes_beside_a_liar_in_one_tensorflow_function(golden: GoldenSet, mode: str) -> None:
+    from conformance.liars.tensorflow_together import answers_together
+
+    backend = load_backend("tensorflow")
+    for name, liar in (("l2-typical", "norm-detached"), ("nll-typical", "nll-no-graph")):
+        case = next(case for case in golden.cases if case.question.case_id == name)
+        lie = next(one for one in BANK if one.name == liar)
+        honest = backend.shipped(case.question)
+        answers = answers_together([lie.codepaths(backend)(case.question), honest], case.question, "float32", mode)
+        assert [judge_answer(case, answer, "float32", "strict")[0] for answer in answers] == ["fail", "pass"]
