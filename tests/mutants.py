@@ -43,7 +43,7 @@ AREAS = {
         60,
     ),
     "tolerance": Area(("tolerance",), ("test_tolerance.py", "test_narrow.py", "test_summation_orders.py"), 40),
-    "diagnosis": Area(("diagnosis",), ("test_diagnosis.py",), 50),
+    "diagnosis": Area(("diagnosis",), ("test_diagnosis.py", "test_command_line_diagnosis.py"), 40),
 }
 CONFIGURATION = """\
 [cosmic-ray]

@@ -62,6 +62,44 @@ def test_a_user_s_own_detached_norm_is_recognised() -> None:
     assert found.said == ("liar norm-detached",)
     assert any("the gradient lacks - phat <s, phat>" in line for line in found.lines)
     assert any("only gradients are wrong, every value is right" in line for line in found.lines)
+    assert not any(line.startswith("fails exactly") for line in found.clues)  # nothing sets the failing cases apart
+
+
+def test_norms_over_the_batch_are_a_convention_with_few_golden_cases() -> None:
+    right = amplitude_loss(L2_PARTS, scope="batch")(operations("torch"))
+    found = diagnosis_of(right, "amplitude_l2_mae")
+    assert found.said[0] == "convention scope=batch"
+    assert found.findings[0].evidence == (
+        "--set scope=batch makes it conformant: 2 golden cases; and in all 35 that were asked it is right under that "
+        "convention",
+    )
+
+
+def test_a_convention_that_its_own_golden_cases_contradict_is_none() -> None:
+    right = amplitude_loss(L2_PARTS, scope="batch")(operations("torch"))
+
+    def mostly(p: Tensor, t: Tensor) -> Tensor:
+        return right(p, t) * (1.5 if p.shape[0] == 2 else 1)
+
+    found = diagnosis_of(mostly, "amplitude_l2_mae", cases=["l2-samples-apart", "l2-odd", "l2-dark-*"])
+    assert not [said for said in found.said if said.startswith("convention")]
+
+
+def test_a_gradient_alone_is_a_multiple() -> None:
+    def half(p: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        return right_nll(p.detach() + 0.5 * (p - p.detach()), t, s)
+
+    found = diagnosis_of(half, "poisson_nll")
+    assert "the value is right, the gradient = 0.5 x the reference" in [one.sentence for one in found.findings]
+
+
+def test_wide_frames_are_said_to_be() -> None:
+    def narrow(p: Tensor, t: Tensor) -> Tensor:
+        return HONEST["amplitude_l2_mae"](operations("torch"))(p, t) + (1.0 if p.shape[3] >= 8 else 0.0)
+
+    some = ["l2-typical", "l2-equal", "l2-double", "l2-odd", "l2-four-channels", "l2-samples-apart"]
+    clues = diagnosis_of(narrow, "amplitude_l2_mae", cases=some).clues
+    assert any(line.startswith("fails exactly in the cases with W >= 8; passes up to ") for line in clues), clues
 
 
 def test_a_fault_under_another_convention_is_recognised_in_its_terms() -> None:
