@@ -26,9 +26,9 @@ tensors that can be modified in place, a memory layout, or a target that require
 every one dies; beside those that share a compiled graph stands a right loss that must live. Compiled is tf.function
 without and with XLA, and torch.compile up to its graph of forward and backward; Inductor's generated code takes a C++
 compiler seconds for each loss, and comes with `nox -s liars -- --mode compile`. Where a lie is the truth in one dtype
-(computing in float32 when float32 is given), the bank says so, and `tests/test_liars.py` compares the answers with the honest ones,
-bit for bit. A gradient of 0, a NaN for the value and another number type than was given must die in every group of
-cases.
+(computing in float32 when float32 is given), the bank says so, and `tests/test_liars.py` compares the answers with the
+honest ones, bit for bit. A gradient of 0, a NaN for the value and another number type than was given must die in every
+group of cases.
 
 Lies made by `edit` are an honest loss with one part changed, so that two of them compose; by `option`, a loss that
 ships here with other options than are declared or with its arrays misused; the others are written on their `own`.

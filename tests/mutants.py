@@ -42,7 +42,7 @@ AREAS = {
         ("test_archives.py", "test_record.py", "test_golden_reader.py"),
         60,
     ),
-    "tolerance": Area(("tolerance",), ("test_tolerance.py", "test_narrow.py", "test_summation_orders.py"), 40),
+    "tolerance": Area(("tolerance",), ("test_pinned.py", "test_tolerance.py", "test_narrow.py"), 40),
     "diagnosis": Area(("diagnosis",), ("test_diagnosis.py", "test_command_line_diagnosis.py"), 40),
 }
 CONFIGURATION = """\
