@@ -171,7 +171,7 @@ def check_loss(
 
     def why() -> Diagnosis | None:
         return diagnose_first(
-            examinations, backend, loss, convention, codepath_under, device=device, ties=ties, pool=held
+            examinations, backend, loss, convention, codepath_under, device=device, ties=ties, pool=load().cases
         )
 
     return Conformance(tuple(one.verdict for one in examinations), why)

@@ -17,7 +17,7 @@ def test_every_tolerance_is_what_it_was() -> None:
         for dtype, digests in by_dtype.items():
             now, then = np.array(digests), np.array(wanted[name][dtype])
             assert np.allclose(now, then, rtol=LAST_BITS, atol=0), (
-                f"case {name} {dtype}: the tolerances (value, gradient, settled, open and tied signs) have digests\n{now}\n"
-                f"and had\n{then}\nIf that is meant: `python tests/pinned.py --write`, and say so in CHANGELOG.md under "
-                f'"Changes to verdicts"'
+                f"case {name} {dtype}: tolerances of value, gradient, settled gradient, open and tied signs have "
+                f"digests\n{now}\nand had\n{then}\nIf that is meant: `python tests/pinned.py --write`, and say so in "
+                f'CHANGELOG.md under "Changes to verdicts"'
             )

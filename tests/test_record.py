@@ -80,5 +80,5 @@ def test_a_checksum_that_is_off_in_either_direction_is_refused(step: int) -> Non
     central = WHOLE.index(b"PK\1\2")
     damaged = WHOLE[: start + 14] + changed + WHOLE[start + 18 : central + 16] + changed + WHOLE[central + 20 :]
     assert zlib.crc32(damaged) != zlib.crc32(WHOLE)
-    with pytest.raises(ValueError, match="checksum|CRC|crc"):
+    with pytest.raises(ValueError, match="does not have the checksum"):
         npz.members(damaged)

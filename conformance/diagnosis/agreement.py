@@ -7,6 +7,7 @@ from math import inf, sqrt
 import numpy as np
 
 from conformance.backends import Answer
+from conformance.backends.answer import operand_dtype
 from conformance.case import Case, Float64
 from conformance.judge import Examination
 from conformance.tolerance import ARITHMETICS, computing_dtype
@@ -67,7 +68,8 @@ def agreement(case: Case, dtype: str, got: Answer, other: Answer) -> Agreement |
     if _form(got) != _form(other):
         return None
     truth, unit = case.truth, ARITHMETICS[computing_dtype(dtype)].unit
-    found = Agreement(0.0, inf if got.misdeeds else 0.0)
+    right_form = (got.value_dtype, got.gradient_dtype) == (computing_dtype(dtype), operand_dtype(case.question, dtype))
+    found = Agreement(0.0, 0.0 if right_form else inf)
     _, of_value, of_gradient = tolerances(case, dtype)
     pairs = (
         (got.value, other.value, truth.value, of_value, False),

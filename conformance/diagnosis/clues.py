@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from conformance.backends.answer import operand_dtype
 from conformance.case import Float64
 from conformance.diagnosis.places import by_case, by_place, by_range, wrong_elements
 from conformance.diagnosis.shrink import shrunk
 from conformance.diagnosis.subject import Subject
 from conformance.judge import Examination
+from conformance.tolerance import computing_dtype
 from conformance.tolerance.inputs import components_of
 from conformance.verdict import margins, tolerances
 
@@ -16,15 +18,39 @@ SHOWN = 4
 """A question of at most so many elements is printed in full."""
 
 
+def _has_numbers(one: Examination) -> bool:
+    """Return whether every number of a failing answer can be held against the truth: nothing raised, no other form."""
+    return one.verdict.status == "fail" and not form_faults(one)
+
+
 def _kinds(failing: Sequence[Examination]) -> str:
-    """Say whether values or gradients are wrong."""
-    value = sum(one.verdict.value_margin > 1 for one in failing)
-    gradient = sum(one.verdict.gradient_margin > 1 for one in failing)
-    if value and not gradient:
+    """Say whether values or gradients are wrong, of the answers whose numbers can be compared."""
+    compared = [one for one in failing if _has_numbers(one)]
+    value = sum(one.verdict.value_margin > 1 for one in compared)
+    gradient = sum(one.verdict.gradient_margin > 1 for one in compared)
+    if len(compared) == len(failing) and value and not gradient:
         return "only values are wrong, every gradient is right"
-    if gradient and not value:
+    if len(compared) == len(failing) and gradient and not value:
         return "only gradients are wrong, every value is right"
-    return f"the value is wrong in {value}, the gradient in {gradient} of {len(failing)} failing cases"
+    if not compared:
+        return "none of them has numbers to compare"
+    return f"the value is wrong in {value}, the gradient in {gradient} of the {len(compared)} whose numbers can be compared"
+
+
+def form_faults(one: Examination) -> list[str]:
+    """Return what is wrong with an answer beside its numbers: shapes, dtypes, misdeeds."""
+    if not one.answers:
+        return []
+    answer, question = one.answers[-1], one.case.question
+    dtypes = computing_dtype(one.verdict.dtype), operand_dtype(question, one.verdict.dtype)
+    faults = list(answer.misdeeds)
+    for name, array, got, wanted, shape in (
+        ("value", answer.value, answer.value_dtype, dtypes[0], question.value_shape),
+        ("gradient", answer.gradient, answer.gradient_dtype, dtypes[1], question.prediction.shape),
+    ):
+        faults += [f"{name}: dtype {got}, wanted {wanted}"] if got != wanted else []
+        faults += [f"{name}: shape {array.shape}, wanted {shape}"] if array.shape != shape else []
+    return faults
 
 
 DIGITS = {"float64": 17}
@@ -53,14 +79,20 @@ def first_mismatch(one: Examination, dtype: str) -> list[str]:
     """Return the first wrong element of value and gradient of one case, with the interval that was wanted."""
     if not one.answers:
         return [one.verdict.message]
-    answer, truth = one.answers[-1], one.case.truth
+    answer, truth, verdict = one.answers[-1], one.case.truth, one.verdict
     _, of_value, of_gradient = tolerances(one.case, dtype)
-    said = []
-    for name, got, true, tolerance in (
-        ("value", answer.value, truth.value, of_value),
-        ("gradient", components_of(answer.gradient), components_of(truth.gradient), of_gradient),
+    said = form_faults(one)
+    for name, got, true, tolerance, margin in (
+        ("value", components_of(answer.value), components_of(truth.value), of_value, verdict.value_margin),
+        (
+            "gradient",
+            components_of(answer.gradient),
+            components_of(truth.gradient),
+            of_gradient,
+            verdict.gradient_margin,
+        ),
     ):
-        if got.shape == true.shape and np.all(np.isfinite(true)):
+        if margin > 1 and got.shape == true.shape and np.all(np.isfinite(true)):
             text = _first(name, DIGITS.get(dtype, 9), got, true, tolerance)
             said += [text] if text else []
     return said or [one.verdict.message]
@@ -77,13 +109,16 @@ def _smallest(subject: Subject) -> list[str]:
     shape = "x".join(map(str, question.prediction.shape))
     said = [f"smallest failing case: {question.case_id}, {shape} [{one.case.why}]"]
     said += [f"  {text}" for text in first_mismatch(one, subject.dtype)]
-    part = shrunk(subject, one) if one.answers and not subject.ships_here else None
+    steady = len(one.answers) == 1 and not any(other.verdict.repeatable is False for other in subject.examinations)
+    part = shrunk(subject, one) if steady and not subject.ships_here else None
     if part is not None and part.case.question.prediction.size < question.prediction.size:
         small = part.case.question
         text = f"it still fails when cut to {'x'.join(map(str, small.prediction.shape))}"
         if small.prediction.size <= SHOWN:
-            scale = f", s = {small.parameters.scale.value:.9g}" if small.parameters.scale else ""
-            text += f": p = {_numbers(small.prediction)}, t = {_numbers(small.target)}{scale}"
+            text += f": p = {_numbers(small.prediction)}, t = {_numbers(small.target)}"
+            text += f", s = {small.parameters.scale.value:.9g}" if small.parameters.scale else ""
+            text += f", mask = {small.valid.ravel().tolist()}" if small.mask is not None else ""
+            text += f", view_ids = {small.view_ids.tolist()}" if small.view_ids is not None else ""
         said.append(text)
         said += [f"  {line}" for line in first_mismatch(part, subject.dtype)]
     return said
@@ -97,11 +132,13 @@ def clues(subject: Subject) -> tuple[str, ...]:
     said += [f"it raises in {errors} of them"] if errors else []
     second = sum(len(one.answers) == 2 for one in failing)
     if second:
-        said.append(f"in {second} of them only the second of two calls on the same inputs is wrong: it keeps a state")
+        said.append(
+            f"in {second} of them only the second of two calls on the same inputs is wrong: it keeps a state, or draws"
+        )
     unstable = sum(one.verdict.repeatable is False for one in subject.examinations)
     if unstable:
         said.append(f"two calls on the same inputs gave different bits in {unstable} cases")
     found = wrong_elements(failing, subject.dtype)
-    if found:
+    if found and len(found) == len(failing):
         said += [*by_place(found), *by_range(found)]
     return (*said, *by_case(subject), *_smallest(subject))

@@ -38,7 +38,7 @@ def other_conventions(subject: Subject, pool: Sequence[Case]) -> tuple[list[Find
         left = [one for one in (*subject.failing, *subject.passing) if not trial.passes(one, profile)]
         if not left:
             own = [case for case in pool if is_asked(case.question, subject.loss, profile)]
-            judged = [subject.ask(subject.codepath_under(profile), case) for case in under_profile(own, profile)]
+            judged = [subject.again(case, profile) for case in under_profile(own, profile)]
             statuses = [one.verdict.status for one in judged if one.verdict.status != "skip"]
             if set(statuses) == {"pass"}:
                 fewest = len(settings)
@@ -65,7 +65,7 @@ def _finding(subject: Subject, profile: Profile, settings: dict[str, str], count
     said = " ".join(f"{name}={choice}" for name, choice in settings.items())
     wanted = _how(profile, settings)
     evidence = [
-        f"{wanted} makes it conformant: {count} golden case{'s' if count > 1 else ''}; "
+        f"{wanted} makes it conformant in {subject.dtype}: {count} golden case{'s' if count > 1 else ''}; "
         f"and in all {len(subject.examinations)} that were asked it is right under that convention"
     ]
     if set(settings) <= set(MAPPED):

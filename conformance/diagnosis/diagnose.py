@@ -35,7 +35,7 @@ def diagnose(subject: Subject, pool: Sequence[Case], bank: Iterable[Liar]) -> Di
         every failing case and contradicts no passing one.
     """
     conventions, near = other_conventions(subject, pool)
-    found = (*conventions, *known_liars(subject, bank), *linear_relation(subject))
+    found = (*conventions, *known_liars(subject, bank, pool), *linear_relation(subject))
     said = clues(subject) if found or not near else (near, *clues(subject))
     return Diagnosis(subject.backend.name, subject.dtype, subject.mode, found, said)
 

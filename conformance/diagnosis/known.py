@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.affine import MAPPED, affine
+from conformance.affine import MAPPED, affine, under_profile
 from conformance.backends import COMPILED, Backend, Codepath
 from conformance.case import Case, Parameters, Question
 from conformance.diagnosis.agreement import Agreement, examinations_agree, sharp
@@ -15,7 +15,7 @@ from conformance.diagnosis.findings import Finding
 from conformance.diagnosis.subject import CodepathOf, Subject
 from conformance.judge import Examination, examine
 from conformance.liars.liar import Liar
-from conformance.profile import Profile
+from conformance.profile import Profile, is_asked
 
 
 def _plain(question: Question) -> Question:
@@ -91,7 +91,10 @@ def _examined(liar: Liar, subject: Subject, asked: Sequence[Examination]) -> lis
     disagreement."""
     codepath_of, found = _codepath_of(liar, subject), list[Agreement]()
     for mine in asked:
-        theirs = subject.ask(codepath_of, mine.case)
+        try:
+            theirs = subject.ask(codepath_of, mine.case)
+        except ArithmeticError:  # a map to the declared convention that is out of range
+            return None
         part = examinations_agree(subject.dtype, mine, theirs)
         if part is None:
             return None
@@ -114,20 +117,33 @@ def _candidates(subject: Subject, bank: Iterable[Liar]) -> list[Liar]:
     ]
 
 
-def known_liars(subject: Subject, bank: Iterable[Liar]) -> list[Finding]:
-    """Return the liars of the bank that agree with the codepath on every case, failing and passing.
+def _not_asked(subject: Subject, pool: Sequence[Case]) -> list[Examination]:
+    """Examine the codepath on those golden cases that it was not asked: a few alone are easily agreed upon."""
+    asked = {one.case.question.case_id for one in subject.examinations}
+    own = [case for case in pool if is_asked(case.question, subject.loss, subject.profile)]
+    found = [case for case in under_profile(own, subject.profile) if case.question.case_id not in asked]
+    return [one for one in map(subject.again, found) if one.verdict.status != "skip"]
+
+
+def known_liars(subject: Subject, bank: Iterable[Liar], pool: Sequence[Case]) -> list[Finding]:
+    """Return the liars of the bank that agree with the codepath on every case, failing and passing, asked and not.
 
     Each is asked everything in the order that the codepath was asked.
     """
     if not subject.failing:
         return []
-    findings = []
+    findings, others = [], None
     for liar in _candidates(subject, bank):
         if not _could_be(liar, subject):
             continue
         asked = [one for one in subject.examinations if _can_be_asked(liar, one.case.question, subject.profile)]
         parts = _examined(liar, subject, asked)
         if parts is None or not sharp(parts):
+            continue
+        if others is None:
+            others = [] if subject.ships_here else _not_asked(subject, pool)
+        more = [one for one in others if _can_be_asked(liar, one.case.question, subject.profile)]
+        if more and _examined(liar, subject, more) is None:
             continue
         apart = max(part.relative for part in parts)
         findings.append(

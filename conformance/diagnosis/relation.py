@@ -6,6 +6,7 @@ from math import isfinite, prod
 
 import numpy as np
 
+from conformance.backends import Answer
 from conformance.case import Float64, Question
 from conformance.diagnosis.agreement import BOTH_ROUND, LEAK
 from conformance.diagnosis.findings import Finding
@@ -16,7 +17,7 @@ from conformance.tolerance.inputs import components_of
 from conformance.verdict import tolerances
 
 FEWEST = 4
-"""Cases that a relation must hold on: two to fit it, and at least as many that were held out."""
+"""Answers that a relation must hold on: two to fit it, and at least as many that were held out."""
 
 
 def _scale(question: Question) -> float:
@@ -51,9 +52,9 @@ class Multiple:
         """Return the multiple at a question."""
         return self.factor * float(QUANTITIES[self.quantity](question) ** self.power)
 
-    def described(self) -> str:
+    def described(self, digits: int) -> str:
         """Return the factor for a person."""
-        number = f"{self.factor:.6g}"
+        number = f"{self.factor:.{digits}g}"
         if self.quantity == "1":
             return number
         if self.power == -1:
@@ -95,60 +96,87 @@ class Sample:
         return bool(np.all(np.abs(self.got - factor * self.true) <= allowed))
 
 
-def _samples(examinations: Sequence[Examination], dtype: str, quantity: str) -> list[Sample] | None:
-    """Return the samples of one quantity, None where one has no comparable form; NaN truths are left out."""
+def _sample(one: Examination, answer: Answer, dtype: str, quantity: str) -> Sample | None:
+    """Return one quantity of one answer; None where it is not to be compared with the truth."""
+    _, of_value, of_gradient = tolerances(one.case, dtype)
+    got = components_of(getattr(answer, quantity))
+    true = components_of(getattr(one.case.truth, quantity))
+    tolerance = of_value if quantity == "value" else of_gradient
+    if answer.misdeeds or answer.value_dtype != computing_dtype(dtype) or got.shape != true.shape:
+        return None
+    known, endless = np.isfinite(true), np.isinf(true)
+    if not np.all(np.isfinite(got[known])):
+        return None
+    if quantity == "value" and np.any(np.isfinite(got[np.isnan(true)])):  # no multiple of what must not be finite
+        return None
+    with np.errstate(invalid="ignore"):
+        beyond = got[endless] * np.sign(true[endless])
     leak = LEAK * ARITHMETICS[computing_dtype(dtype)].unit
+    return Sample(one.case.question, got[known], true[known], tolerance[known], beyond, leak)
+
+
+def _samples(examinations: Sequence[Examination], dtype: str, quantity: str) -> list[Sample] | None:
+    """Return one quantity of every answer; None where one is not to be compared with the truth, or is missing."""
     found = []
     for one in examinations:
-        if not one.answers or one.answers[0].misdeeds or one.answers[0].value_dtype != computing_dtype(dtype):
+        if one.verdict.status == "error":
             return None
-        _, of_value, of_gradient = tolerances(one.case, dtype)
-        truth = one.case.truth
-        got = components_of(getattr(one.answers[0], quantity))
-        true = components_of(getattr(truth, quantity))
-        tolerance = of_value if quantity == "value" else of_gradient
-        if got.shape != true.shape:
-            return None
-        known, endless = np.isfinite(true), np.isinf(true)
-        if not np.all(np.isfinite(got[known])):
-            return None
-        with np.errstate(invalid="ignore"):
-            beyond = got[endless] * np.sign(true[endless])
-        found.append(Sample(one.case.question, got[known], true[known], tolerance[known], beyond, leak))
+        for answer in one.answers:
+            sample = _sample(one, answer, dtype, quantity)
+            if sample is None:
+                return None
+            found.append(sample)
     return found
 
 
-def _fit(samples: Sequence[Sample]) -> Multiple | None:
-    """Return the simplest multiple that fits the first half of the samples and is verified on the second."""
+@dataclass(frozen=True)
+class Fit:
+    """A multiple that fits every sample, from how many it was taken, and on how many others it was verified."""
+
+    multiple: Multiple
+    fitted: int
+    verified: int
+
+
+def _fit(samples: Sequence[Sample]) -> Fit | None:
+    """Return the simplest multiple that is fitted on every other sample and holds on all of them."""
     factors = [(sample, sample.multiple()) for sample in samples]
     known = [(sample, factor) for sample, factor in factors if factor is not None]
     if len(known) < FEWEST:
         return None
     if all(sample.fits(1.0) for sample in samples):
-        return ONE
+        return Fit(ONE, 0, len(known))
     for quantity, power in POWERS:
         fitted = [factor / float(QUANTITIES[quantity](sample.question) ** power) for sample, factor in known[::2]]
         chosen = Multiple(float(np.median(fitted)), quantity, power)
         if isfinite(chosen.factor) and all(sample.fits(chosen.at(sample.question)) for sample in samples):
-            return chosen
+            return Fit(chosen, len(fitted), len(known) - len(fitted))
     return None
 
 
 def linear_relation(subject: Subject) -> list[Finding]:
-    """Return how value and gradient are multiples of the true ones, if they are in every case, and not both by 1."""
-    asked = subject.examinations
-    parts = [_samples(asked, subject.dtype, quantity) for quantity in ("value", "gradient")]
-    value, gradient = (None if samples is None else _fit(samples) for samples in parts)
-    if value is None or gradient is None or (value == ONE and gradient == ONE):
+    """Return how value and gradient are multiples of the true ones, if they are in every answer, and not both by 1.
+
+    One factor for both is said wherever it fits both: the two estimates differ by rounding.
+    """
+    values, gradients = (_samples(subject.examinations, subject.dtype, name) for name in ("value", "gradient"))
+    value, gradient = (None if samples is None else _fit(samples) for samples in (values, gradients))
+    if value is None or gradient is None or gradients is None:
         return []
-    if value.described() == gradient.described():
-        sentence = f"value and gradient = {value.described()} x the reference"
+    if value.multiple != ONE and all(one.fits(value.multiple.at(one.question)) for one in gradients):
+        gradient = value
+    if value.multiple == ONE and gradient.multiple == ONE:
+        return []
+    digits = 12 if subject.dtype == "float64" else 6
+    told = [("value", value.multiple), ("gradient", gradient.multiple)]
+    if value.multiple == gradient.multiple:
+        sentence = f"value and gradient = {value.multiple.described(digits)} x the reference"
     else:
-        said = [
-            f"the {name} is right" if multiple == ONE else f"the {name} = {multiple.described()} x the reference"
-            for name, multiple in (("value", value), ("gradient", gradient))
-        ]
-        sentence = ", ".join(said)
-    name = f"value {value.described()}, gradient {gradient.described()}"
-    held = len(asked) // 2
-    return [Finding("factor", name, sentence, (f"fitted on {len(asked) - held} cases, verified on {held} others",))]
+        sentence = ", ".join(
+            f"the {name} is right" if multiple == ONE else f"the {name} = {multiple.described(digits)} x the reference"
+            for name, multiple in told
+        )
+    name = ", ".join(f"{name} {multiple.described(digits)}" for name, multiple in told)
+    decisive = gradient if value.multiple == ONE else value
+    evidence = f"fitted on {decisive.fitted} answers, verified on {decisive.verified} others"
+    return [Finding("factor", name, sentence, (evidence,))]

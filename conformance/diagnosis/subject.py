@@ -62,7 +62,11 @@ class Subject:
         """The mode in which hypotheses are asked."""
         return "eager" if self.mode in SAME_AS_EAGER else self.mode
 
-    def ask(self, codepath_of: CodepathOf, case: Case) -> Examination:
+    def again(self, case: Case, profile: Profile | None = None) -> Examination:
+        """Examine the codepath itself once more, in its own mode, as it was judged or under another convention."""
+        return self.ask(self.codepath_under(profile or self.profile), case, self.mode)
+
+    def ask(self, codepath_of: CodepathOf, case: Case, mode: str = "") -> Examination:
         """Examine another codepath as this one was."""
         with np.errstate(all="ignore"):
             return examine(
@@ -70,7 +74,7 @@ class Subject:
                 codepath_of(case.question),
                 case,
                 dtype=self.dtype,
-                mode=self.asking_mode,
+                mode=mode or self.asking_mode,
                 device=self.device,
                 ties=self.ties,
             )

@@ -1,15 +1,17 @@
 """One codepath judged as if another convention had been declared."""
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from conformance.affine import under_profile
 from conformance.backends import Backend, Codepath
+from conformance.backends.answer import takes_scale
 from conformance.case import Case, Question
 from conformance.computed import computed_case
 from conformance.diagnosis.neighbours import options_of
@@ -32,12 +34,12 @@ def _truth(case: Case, options: tuple[tuple[str, str], ...], exact: Case | None,
     question = case.question
     chosen: dict[str, Any] = dict(options)
     asked = replace(question, parameters=replace(question.parameters, **chosen))
-    for mapped in under_profile([exact] if exact else [], _declaring(options)):
-        if mapped.question.parameters == asked.parameters:
-            return mapped
     try:
+        for mapped in under_profile([exact] if exact else [], _declaring(options)):
+            if mapped.question.parameters == asked.parameters:
+                return mapped
         return computed_case(asked, backend)
-    except Exception:  # negative intensities, or a loss that has no such option
+    except Exception:  # negative intensities, a loss that has no such option, numbers out of range
         return None
 
 
@@ -50,8 +52,9 @@ class Trial:
 
     def __init__(self, subject: Subject, pool: Sequence[Case]) -> None:
         self.subject = subject
-        self.golden = {case.question.case_id: case for case in pool}
-        self.asked: dict[tuple[str, ...], dict[str, Examination]] = {}
+        ids = Counter(case.question.case_id for case in pool)
+        self.golden = {case.question.case_id: case for case in pool if ids[case.question.case_id] == 1}
+        self.asked: dict[tuple[str, ...], dict[Case, Examination]] = {}
 
     def _answered(self, one: Examination, profile: Profile, case: Case) -> Examination:
         subject = self.subject
@@ -59,16 +62,32 @@ class Trial:
             return one
         calls = tuple(getattr(profile, name) for name in CALLS)
         known = self.asked.setdefault(calls, {})
-        if case.question.case_id not in known:
-            known[case.question.case_id] = subject.ask(subject.codepath_under(profile), case)
-        return known[case.question.case_id]
+        if one.case not in known:
+            known[one.case] = subject.again(case, profile)
+        return known[one.case]
+
+    @cached_property
+    def fails_again(self) -> bool:
+        """Whether the codepath, asked once more as it was judged, fails where it failed.
+
+        One that does not has a memory, or is random: what it answers to another call is no evidence.
+        """
+        return all(self.subject.again(one.case).verdict.status == one.verdict.status for one in self.subject.failing)
 
     def matters(self, profile: Profile) -> bool:
         """Return whether a right loss of this convention, called in the declared one, is wrong where the codepath is.
 
         A loss that is the same in any layout is no evidence of one.
         """
-        if (profile.order, profile.layout) == (self.subject.profile.order, self.subject.profile.layout):
+        declared = self.subject.profile
+        if _called_alike(profile, declared):
+            return True
+        if not self.fails_again:
+            return False
+        scaled = any(takes_scale(one.case.question) for one in self.subject.examinations)
+        if profile.inputs != declared.inputs and not scaled:
+            return False
+        if (profile.order, profile.layout) == (declared.order, declared.layout):
             return True
         subject = self.subject
         options: dict[str, Any] = dict(options_of(profile))

@@ -88,6 +88,25 @@ ARRAYS = (
         source=seen("mask"),
     ),
     option(
+        "mae-mask-ignored",
+        MAE,
+        "the mask is not used",
+        _of(lambda options: True),
+        _with(lambda o, given, p: {k: v for k, v in given.items() if k != "mask"}),
+        kind="value",
+        source=seen("mask"),
+        kin=("mae-mask-inverted",),
+    ),
+    option(
+        "nll-mask-ignored",
+        NLL,
+        "the mask is not used",
+        _of(lambda options: True),
+        _with(lambda o, given, p: {k: v for k, v in given.items() if k != "mask"}),
+        kind="value",
+        source=seen("mask"),
+    ),
+    option(
         "mae-mask-inverted",
         MAE,
         "dead pixels are taken for valid ones",
@@ -95,6 +114,7 @@ ARRAYS = (
         _mask(lambda o, mask, p: o.invert(mask)),
         kind="value",
         source=seen("mask"),
+        kin=("mae-mask-ignored",),
     ),
     option(
         "nll-mask-inverted",
