@@ -1,5 +1,6 @@
 """What a person is told of a failing loss: the cause where there is one, else facts that are true."""
 
+import re
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -73,8 +74,8 @@ def test_norms_over_the_batch_are_a_convention_with_few_golden_cases() -> None:
     found = diagnosis_of(right, "amplitude_l2_mae")
     assert found.said[0] == "convention scope=batch"
     assert found.findings[0].evidence == (
-        "--set scope=batch makes it conformant in float64: 2 golden cases; and in all 35 that were asked it is right under that "
-        "convention",
+        "--set scope=batch makes it conformant in float64: 2 golden cases; and in all 35 that were asked it is right "
+        "under that convention",
     )
 
 
@@ -155,7 +156,9 @@ def test_norms_per_pattern_of_frames_given_channels_last_are_a_layout() -> None:
 def test_a_multiple_is_fitted_and_verified_on_held_out_cases(factor: Any, said: str) -> None:
     found = diagnosis_of(lambda p, t, s: right_nll(p, t, s) * factor(p), "poisson_nll")
     assert any(line.strip().removeprefix("also: ") == said for line in found.lines), found.lines
-    assert any("verified on 16 others" in line for line in found.lines)
+    told = [re.fullmatch(r" *fitted on (\d+) answers, verified on (\d+) others", line) for line in found.lines]
+    (counts,) = [match for match in told if match]
+    assert 10 <= int(counts[1]) <= int(counts[2]) + 1
 
 
 def test_a_multiple_that_one_case_contradicts_is_none() -> None:
@@ -332,8 +335,8 @@ def test_numbers_out_of_range_end_no_diagnosis() -> None:
     p, t = np.full((1, 1, 1, 2), 2.0), np.array([1.0, 3.0]).reshape(1, 1, 1, 2)
     pairs = [(p, t), (2 * p, t), (1e-3 * p, 1e153 * t)]
     options = Parameters(scale=Scale(1.0))
-    cases = [
-        computed_case(Question(f"own-{i}", "poisson_nll", options, *pair), backend) for i, pair in enumerate(pairs)
-    ]
-    found = check_loss(lambda p, t, s: 2 * right_nll(p, t, s), loss="poisson_nll", dtype="float64", cases=cases)
-    assert found.diagnosis is not None
+    questions = [Question(f"own-{place}", "poisson_nll", options, *pair) for place, pair in enumerate(pairs)]
+    with np.errstate(all="ignore"):
+        cases = [computed_case(question, backend) for question in questions]
+        found = check_loss(lambda p, t, s: 2 * right_nll(p, t, s), loss="poisson_nll", dtype="float64", cases=cases)
+        assert found.diagnosis is not None

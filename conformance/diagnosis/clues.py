@@ -34,7 +34,8 @@ def _kinds(failing: Sequence[Examination]) -> str:
         return "only gradients are wrong, every value is right"
     if not compared:
         return "none of them has numbers to compare"
-    return f"the value is wrong in {value}, the gradient in {gradient} of the {len(compared)} whose numbers can be compared"
+    compares = f"{len(compared)} whose numbers can be compared"
+    return f"the value is wrong in {value}, the gradient in {gradient} of the {compares}"
 
 
 def form_faults(one: Examination) -> list[str]:
@@ -82,16 +83,11 @@ def first_mismatch(one: Examination, dtype: str) -> list[str]:
     answer, truth, verdict = one.answers[-1], one.case.truth, one.verdict
     _, of_value, of_gradient = tolerances(one.case, dtype)
     said = form_faults(one)
-    for name, got, true, tolerance, margin in (
-        ("value", components_of(answer.value), components_of(truth.value), of_value, verdict.value_margin),
-        (
-            "gradient",
-            components_of(answer.gradient),
-            components_of(truth.gradient),
-            of_gradient,
-            verdict.gradient_margin,
-        ),
+    for name, tolerance, margin in (
+        ("value", of_value, verdict.value_margin),
+        ("gradient", of_gradient, verdict.gradient_margin),
     ):
+        got, true = components_of(getattr(answer, name)), components_of(getattr(truth, name))
         if margin > 1 and got.shape == true.shape and np.all(np.isfinite(true)):
             text = _first(name, DIGITS.get(dtype, 9), got, true, tolerance)
             said += [text] if text else []
