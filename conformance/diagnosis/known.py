@@ -87,8 +87,7 @@ def _could_be(liar: Liar, subject: Subject) -> bool:
 
 
 def _examined(liar: Liar, subject: Subject, asked: Sequence[Examination]) -> list[Agreement] | None:
-    """Return the agreement on each case, in this order, of a liar that has not been asked before; None at the first
-    disagreement."""
+    """Return the agreement on each case, in this order, of a fresh liar; None at the first disagreement."""
     codepath_of, found = _codepath_of(liar, subject), list[Agreement]()
     for mine in asked:
         try:

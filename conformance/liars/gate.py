@@ -42,7 +42,7 @@ Kills = Mapping[tuple[str, str], tuple[Kill, ...]]
 
 @dataclass(frozen=True)
 class Task:
-    """One process: a framework in one mode and dtype, on every `share`-th liar; the cases that killed them before."""
+    """A framework in one mode and dtype, the liars that it is asked about, and the cases that killed them elsewhere."""
 
     framework: str
     mode: str
