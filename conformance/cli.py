@@ -17,6 +17,7 @@ from conformance.case import ALL_DTYPES, DTYPES, Case, Question, dtypes_of
 from conformance.check import require, select
 from conformance.cli_check import check, map_conventions
 from conformance.cli_diagnosis import Diagnose, diagnoses_of_shipped
+from conformance.cli_migrate import migrate
 from conformance.cli_options import (
     Backends,
     Cases,
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command("map")(map_conventions)
+app.command()(migrate)
 app.command("export-program")(export_program)
 
 

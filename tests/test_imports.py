@@ -29,6 +29,8 @@ OWN_FRAMEWORK = {
     "conformance/liars/jax_": {"jax"},
     "conformance/liars/tensorflow_": {"tensorflow"},
     "conformance/liars/torch_": {"torch"},
+    "conformance/rollout/ptychopinn/keras_": {"tensorflow", "keras"},
+    "conformance/rollout/ptychopinn/torch_": {"torch"},
 }
 """A framework is imported by the files that are named for it, and by no other."""
 SOURCES = [path for package in ALLOWED for path in sorted((ROOT / package).rglob("*.py"))]

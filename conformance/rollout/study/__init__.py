@@ -1,0 +1,1 @@
+"""A/B experiments: small networks that learn to invert simulated diffraction under each loss, and what they reach."""
