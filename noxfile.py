@@ -88,7 +88,7 @@ def gradients(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the test suite, on an installed package, with all three frameworks."""
-    install(session, ".", *groups("test", *ALL))
+    install(session, ".", *groups("test", "study", *ALL))
     spread = [] if session.posargs else ["-n", str(min(os.cpu_count() or 1, 8)), "--dist", "loadfile"]
     session.run("pytest", *spread, *session.posargs, env={"PYTHONDONTWRITEBYTECODE": "1"})
 
@@ -133,6 +133,13 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def study(session: nox.Session) -> None:
+    """Do the runs of the A/B study that are not on record; `-- report` writes its page, `-- smoke` tries every part."""
+    install(session, ".", *groups("study", *ALL))
+    session.run("python", "-m", "conformance.rollout.study", *(session.posargs or ["run"]))
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, imports and formatting."""
     install(session, *groups("lint"))
@@ -143,7 +150,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
-    install(session, ".", *groups("types", "fixtures", "jax", "torch"), "pytest")
+    install(session, ".", *groups("types", "fixtures", "study", "jax", "torch"), "pytest")
     session.run("mypy")
 
 

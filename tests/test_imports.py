@@ -17,7 +17,11 @@ ALLOWED = {
     "fixtures": {"numpy", "flint", "fixtures"},
     "conformance": {"numpy", "typer", "rich", "conformance"},
 }
+STUDY = {"jax", "optax", "oracle", "skimage", "scipy", "matplotlib"}
 OWN_FRAMEWORK = {
+    "conformance/rollout/study/": STUDY,
+    "conformance/rollout/study/torch_": {"torch"},
+    "conformance/rollout/study/tensorflow_": {"tensorflow"},
     "conformance/backends/jax_": {"jax", "jaxlib", "oracle"},
     "conformance/backends/torch_": {"torch"},
     "conformance/backends/tensorflow_": {"tensorflow", "keras"},

@@ -37,7 +37,7 @@ def stitched(patches: npt.NDArray[np.complex64], scan: Scan) -> Canvas:
             seen[window] += weight
     covered = seen > COVERED * np.median(seen[seen > 0])
     safe = np.where(seen > 0, seen, 1.0)
-    return Canvas(modulus / safe, total / safe, covered)
+    return Canvas(modulus / safe, np.asarray(total / safe, np.complex128), covered)
 
 
 def without_plane(angle: Float64, covered: npt.NDArray[np.bool_]) -> Float64:

@@ -66,9 +66,7 @@ def compare(canvas: Canvas, truth: npt.NDArray[np.complex64]) -> dict[str, float
     square = _inner_square(inside)
     clipped = np.clip(modulus, 0.0, 2.0)
     phase = np.angle(truth).astype(np.float64)
-    curve = ring_correlation(
-        (modulus * np.exp(1j * (phase + difference)))[square], truth.astype(np.complex128)[square]
-    )
+    curve = ring_correlation((modulus * np.exp(1j * (phase + difference)))[square], truth.astype(np.complex128)[square])
     span = float(np.ptp(phase[square]))
     spread = float(modulus[inside].std())
     pearson = float(np.corrcoef(modulus[inside], wanted[inside])[0, 1]) if spread > 1e-9 else 0.0

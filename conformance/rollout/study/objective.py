@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+
 import oracle
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]

@@ -61,7 +61,8 @@ def real_like(size: int, draw: np.random.Generator) -> Complex:
     photographs: tuple[Callable[[], npt.NDArray[np.uint8]], ...] = (data.camera, data.coins, data.brick, data.grass)
     photograph = photographs[int(draw.integers(len(photographs)))]().astype(np.float64)
     amplitude = _spread(_cut(photograph, size, draw), *AMPLITUDES)
-    return np.asarray(amplitude * np.exp(1j * PHASES * _spread(_cut(data.cell() / 255.0, size, draw), 0.0, 1.0)))
+    phase = PHASES * _spread(_cut(data.cell() / 255.0, size, draw), 0.0, 1.0)
+    return np.asarray(amplitude * np.exp(1j * phase), np.complex128)
 
 
 OBJECTS: dict[str, Callable[[int, np.random.Generator], Complex]] = {"synthetic": synthetic, "real-like": real_like}

@@ -1,6 +1,7 @@
 """A scan: patterns measured at positions, grouped into samples, and what is known of the object."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ from conformance.rollout.study.objects import OBJECTS
 from conformance.rollout.study.probes import PROBES
 from conformance.rollout.study.settings import Setting
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 SIZE = 32
 """N, pixels of a pattern's side."""

@@ -60,7 +60,7 @@ class Setting:
     probe_scale: float = 0.0
     gain: str = "unit_rms"
     backend: str = "jax"
-    steps: int = 400
+    steps: int = 500
 
     def __post_init__(self) -> None:
         choose("data", self.data, DATA)

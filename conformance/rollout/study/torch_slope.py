@@ -22,6 +22,6 @@ def slope(arm: str, gain: str) -> Slope:
             scope = arm.removeprefix("l2_")
             loss = losses.amplitude_l2_mae(predicted, measured, mask=valid, scope=scope, gain=gain)
         (gradient,) = torch.autograd.grad(loss, predicted)
-        return float(loss), gradient.numpy()
+        return float(loss.detach()), gradient.numpy()
 
     return evaluate

@@ -19,7 +19,9 @@ from conformance.rollout.study.settings import Setting
 
 SAMPLES = {1: 8, 4: 4}
 """Samples of a batch, by channels."""
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 2e-3
+TOGETHER = 16
+"""Samples whose patches are proposed in one call after training, and during it for the mean amplitude."""
 CANVAS = SIZE + STEP + 2 * JITTER
 """Pixels a side that hold the patches of one sample."""
 
@@ -82,7 +84,8 @@ def _compiled(generator: str, head: str, arm: str, gain: str, steps: int) -> dic
         return optax.apply_updates(weights, updates), state, optax.global_norm(gradient)
 
     @jax.jit
-    def step(weights: Weights, state: Any, balance: jax.Array, physics: Physics, batch: Batch) -> Any:
+    def step(weights: Weights, state: Any, balance: jax.Array, physics: Physics, all_: Batch, chosen: jax.Array) -> Any:
+        batch = Batch(all_.targets[chosen], all_.corners[chosen])
         value, gradient = jax.value_and_grad(total)(weights, balance, physics, batch)
         weights, state, norm = apply(weights, state, gradient)
         return weights, state, value, norm
@@ -123,6 +126,15 @@ def _batches(groups: int, samples: int, seed: int) -> Any:
             yield order[start : start + samples]
 
 
+def _propose_all(propose: Any, weights: Weights, everything: Batch) -> npt.NDArray[np.complex64]:
+    """Return the patches of all samples, in calls of one shape; the last call repeats samples to fill it."""
+    number = len(everything.targets)
+    starts = range(0, number, TOGETHER)
+    chosen = [np.minimum(np.arange(start, start + TOGETHER), number - 1) for start in starts]
+    proposed = [propose(weights, Batch(everything.targets[part], everything.corners[part])) for part in chosen]
+    return np.asarray(np.concatenate(proposed)[:number])
+
+
 def train(setting: Setting, scan: Scan) -> Trained:
     """Return what the network of `setting` has learned from `scan`.
 
@@ -133,6 +145,7 @@ def train(setting: Setting, scan: Scan) -> Trained:
     corners = scan.positions[scan.groups]
     corners = jnp.asarray(corners - corners.min(axis=1, keepdims=True))
     targets = jnp.asarray(scan.targets[scan.groups])
+    everything = Batch(targets, corners)
     physics = Physics(
         jnp.asarray(probe_of(setting, scan)),
         jnp.asarray(scan.mask)[None, None],
@@ -143,19 +156,20 @@ def train(setting: Setting, scan: Scan) -> Trained:
     state = parts["optimiser"].init(weights)
     batches = _batches(len(scan.groups), SAMPLES[setting.channels], setting.seed)
     elsewhere = None if setting.backend == "jax" else slope(setting.backend, setting.arm, setting.gain)
-    watched = Batch(targets[:16], corners[:16])
+    watched = Batch(targets[:TOGETHER], corners[:TOGETHER])
     balance = np.ones(len(parts["norms"]), np.float32)
     losses: list[Any] = []
     norms: list[Any] = []
     amplitudes: list[Any] = []
     for number in range(setting.steps):
         chosen = next(batches)
-        batch = Batch(targets[chosen], corners[chosen])
         if number == 0 and len(balance) > 1:
+            batch = Batch(targets[chosen], corners[chosen])
             balance = 1 / np.array([norm(weights, physics, batch) for norm in parts["norms"]], np.float32)
         if elsewhere is None:
-            weights, state, value, norm = parts["step"](weights, state, balance, physics, batch)
+            weights, state, value, norm = parts["step"](weights, state, balance, physics, everything, chosen)
         else:
+            batch = Batch(targets[chosen], corners[chosen])
             predicted = np.asarray(parts["predict"](weights, physics, batch))
             value, slopes = elsewhere(
                 predicted, np.asarray(batch.targets), np.asarray(physics.mask), float(physics.scale)
@@ -166,7 +180,7 @@ def train(setting: Setting, scan: Scan) -> Trained:
         if (number + 1) % max(1, setting.steps // 8) == 0:
             amplitudes.append(jnp.mean(jnp.abs(parts["propose"](weights, watched))))
     return Trained(
-        np.asarray(parts["propose"](weights, Batch(targets, corners))),
+        _propose_all(parts["propose"], weights, everything),
         tuple(float(value) for value in losses),
         tuple(float(norm) for norm in norms),
         tuple(float(mean) for mean in amplitudes),

@@ -1,0 +1,118 @@
+"""docs/evidence/rollout.md and its figures, made of a template and the records alone."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conformance.exit_codes import UsageError
+from conformance.rollout.study import tables
+from conformance.rollout.study.figures import CELLS, FIGURES, title_of
+from conformance.rollout.study.plan import FULL, settings
+from conformance.rollout.study.records import read
+from conformance.rollout.study.statistics import MARGINS, verdicts
+from conformance.rollout.study.tables import Records, by_seed, values
+
+PAGE = "evidence/rollout.md"
+TEMPLATE = Path(__file__).with_name("page.md")
+_PLACE = re.compile(r"\[\[(.+?)\]\]")
+
+
+class ReportError(UsageError):
+    """A page that cannot be made: a placeholder that means nothing, or a run it needs that is not on record."""
+
+
+def _factors(words: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        found[name] = text if name in ("data", "arm", "head", "generator", "gain", "backend") else float(text)
+    found["channels"] = int(found.get("channels", 4))
+    return {"data": "synthetic", "photons": 1e6, **found}
+
+
+def _mean(records: Records, words: list[str]) -> str:
+    metric, *factors = words
+    chosen = _factors(factors)
+    seeds = range(3) if set(chosen) - {"data", "channels", "photons", "arm"} else range(5)
+    numbers = values(by_seed(records, seeds, **chosen), metric)
+    if not numbers:
+        raise ReportError(
+            f"[[mean {' '.join(words)}]]: no such run is on record, wanted at least one seed; run the study"
+        )
+    return f"{np.mean(numbers):.2g}" if metric.endswith("mae") else f"{np.mean(numbers):.2f}"
+
+
+def _metrics(records: Records, _: list[str]) -> str:
+    parts = [f"**{title_of(cell)}**\n\n{tables.cell_metrics(records, **cell)}" for cell in CELLS]
+    return "\n\n".join(parts)
+
+
+def _verdicts(records: Records, _: list[str]) -> str:
+    parts = [f"**{title_of(cell)}**\n\n{tables.cell_verdicts(records, **cell)}" for cell in CELLS]
+    return "\n\n".join(parts)
+
+
+def _tally(records: Records, words: list[str]) -> str:
+    """Return how often an arm was called what, over the cells, metric by metric."""
+    rows = []
+    for arm in words:
+        row = [arm]
+        for metric in MARGINS:
+            said = [verdicts(tables.comparisons(records, **cell)).get((arm, metric)) for cell in CELLS]
+            counts = [said.count(word) for word in ("non-inferior", "inconclusive", "inferior")]
+            row.append(" / ".join(str(count) for count in counts))
+        rows.append(row)
+    return tables.markdown(["arm", *(tables.SHOWN[metric] for metric in MARGINS)], rows)
+
+
+def _count(records: Records, words: list[str]) -> str:
+    wanted = settings(tuple(words) if words else FULL)
+    return f"{sum(setting.run_id in records for setting in wanted)} of {len(wanted)}"
+
+
+PLACES: dict[str, Callable[[Records, list[str]], str]] = {
+    "mean": _mean,
+    "metrics": _metrics,
+    "verdicts": _verdicts,
+    "tally": _tally,
+    "count": _count,
+    "sweep": lambda records, words: tables.sweep(records, words[0], words[1]),
+    "variation": lambda records, words: tables.variation(
+        records, **{key: value for key, value in _factors(words).items() if key not in ("data", "channels")}
+    ),
+    "combined": lambda records, words: tables.combined(records, words[0], float(words[1])),
+    "elsewhere": lambda records, _: tables.elsewhere(records),
+    "gradients": lambda records, _: tables.gradients(records),
+}
+
+
+def page(records: Records, template: str) -> str:
+    """Return the page: the template with every [[placeholder]] filled from the records.
+
+    Raises ReportError for a placeholder that is not one of PLACES, or that asks for what is not on record.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        name, *words = match.group(1).split()
+        if name not in PLACES:
+            raise ReportError(f"[[{match.group(1)}]]: got {name!r}, wanted one of {', '.join(PLACES)}")
+        return PLACES[name](records, words)
+
+    return _PLACE.sub(fill, template)
+
+
+def write(runs: Path, docs: Path) -> list[Path]:
+    """Write page and figures under `docs`, and return their paths; the same records give the same bytes."""
+    records = read(runs)
+    if not records:
+        raise ReportError(f"{runs}: no run is on record, wanted those of `nox -s study -- run`")
+    text = page(records, TEMPLATE.read_text(encoding="utf-8"))
+    written = []
+    for name, draw in FIGURES.items():
+        written.append(docs / "figures" / f"{name}.svg")
+        draw(records, written[-1])
+    (docs / PAGE).write_text(text, encoding="utf-8")
+    return [*written, docs / PAGE]
