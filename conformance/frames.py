@@ -43,14 +43,17 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _load(path: Path) -> tuple[dict[str, Array], bool]:
-    """Return the arrays of an NPZ, or the only array of an NPY under the file's name; and whether it was an NPZ."""
+def load_arrays(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Array], bool]:
+    """Return the arrays so named of an NPZ, or the only one of an NPY under the file's name; and whether it was an NPZ.
+
+    Raises UsageError where the file is missing, damaged, or holds anything but plain arrays under these names.
+    """
     try:
         content = _read(path)
         loaded: Any = np.load(io.BytesIO(content), allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {path.name: loaded}, False
-        wanted = [name for name in (*NAMED_ARRAYS, "_metadata") if name in loaded.files]
+        wanted = [name for name in names if name in loaded.files]
         found = {name: loaded[name] for name in wanted}
         strange = [name for name, array in found.items() if not isinstance(array, np.ndarray)]
         if strange:
@@ -63,7 +66,8 @@ def _load(path: Path) -> tuple[dict[str, Array], bool]:
         raise UsageError(f"{path}: neither an NPZ nor an NPY file of plain arrays ({reason})") from error
 
 
-def _frames_first(array: Array, where: str) -> Array:
+def frames_first(array: Array, where: str) -> Array:
+    """Return frames (n, H, W) of an array with leading axes of length 1, with one frame, or with the frames last."""
     while array.ndim > 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim == 2:
@@ -74,7 +78,8 @@ def _frames_first(array: Array, where: str) -> Array:
     return np.moveaxis(array, 2, 0) if first == second != third else array
 
 
-def _refuse_bad_numbers(array: Array, where: str) -> None:
+def refuse_bad_numbers(array: Array, where: str) -> None:
+    """Raise UsageError at the first number that is not finite or below 0."""
     if array.dtype.kind not in "uif":
         raise UsageError(f"{where}: dtype {array.dtype}, wanted real numbers")
     for name, bad in (("non-finite", ~np.isfinite(array)), ("negative", array < 0)):
@@ -83,7 +88,8 @@ def _refuse_bad_numbers(array: Array, where: str) -> None:
             raise UsageError(f"{where}: {name} number {array[first]} at frame, row, column {first}; mask or repair it")
 
 
-def _metadata_nphotons(arrays: dict[str, Array], where: str) -> float | None:
+def metadata_nphotons(arrays: dict[str, Array], where: str) -> float | None:
+    """Return the photons of a mean frame that the file's metadata name, None where they do not."""
     if "_metadata" not in arrays:
         return None
     try:
@@ -107,15 +113,15 @@ def read_frames(path: Path, count: int | None) -> Frames:
     """
     if count is not None and count < 1:
         raise UsageError(f"frames: got {count}, wanted at least 1")
-    arrays, named = _load(path)
+    arrays, named = load_arrays(path, (*NAMED_ARRAYS, "_metadata"))
     known = [name for name in (NAMED_ARRAYS if named else arrays) if name in arrays]
     if not known:
         raise UsageError(f"{path}: holds none of the arrays {', '.join(NAMED_ARRAYS)}")
     name = known[0]
     unit = NAMED_ARRAYS.get(name, AMPLITUDES)
     where = f"{path}: array {name}"
-    frames = _frames_first(arrays[name], where)
-    _refuse_bad_numbers(frames, where)
+    frames = frames_first(arrays[name], where)
+    refuse_bad_numbers(frames, where)
     count = min(DEFAULT_FRAMES, frames.shape[0]) if count is None else count
     if frames.shape[0] < count:
         raise UsageError(f"{where}: {frames.shape[0]} frames, wanted {count}; pass a smaller --frames")
@@ -129,5 +135,5 @@ def read_frames(path: Path, count: int | None) -> Frames:
             f"{where}: amplitudes {lit.min():.3g} to {lit.max():.3g}, wanted {FAINTEST:.3g} to {BRIGHTEST:.3g}: "
             "their squares leave float32; rescale the data"
         )
-    measured = float(np.mean(np.sum(chosen, axis=(1, 2)))) if unit == COUNTS else _metadata_nphotons(arrays, str(path))
+    measured = float(np.mean(np.sum(chosen, axis=(1, 2)))) if unit == COUNTS else metadata_nphotons(arrays, str(path))
     return Frames(amplitudes, f"{name} ({unit}), {count} of {frames.shape[0]} frames {frames.shape[1:]}", measured)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from conformance.rollout.study.scan import Scan
+from conformance.rollout.study.scan import Array, Scan
 
 COVERED = 0.1
 """Share of the median illumination below which a pixel of the canvas is left out."""
@@ -22,7 +22,7 @@ class Canvas:
     covered: npt.NDArray[np.bool_]
 
 
-def stitched(patches: npt.NDArray[np.complex64], scan: Scan) -> Canvas:
+def stitched(patches: Array, scan: Scan) -> Canvas:
     """Return the canvas of patches (G, C, N, N) at the positions of their patterns."""
     size = patches.shape[-1]
     side = int(scan.positions.max()) + size

@@ -45,7 +45,8 @@ def draw_sweep(records: Records, path: Path) -> None:
                     runs = [
                         by_seed(records, range(3), data=data, channels=4, photons=1e6, arm=arm, k=k) for k in SCALES
                     ]
-                    points = [(k, np.mean(values(found, metric))) for k, found in zip(SCALES, runs) if found]
+                    reached = [(k, values(found, metric)) for k, found in zip(SCALES, runs)]
+                    points = [(k, np.mean(numbers)) for k, numbers in reached if numbers]
                     axis.plot(*np.array(points).reshape(-1, 2).T, "o-", ms=3, lw=1, color=COLOURS[arm], label=arm)
                 axis.set(xscale="log", title=f"{data}: {metric.replace('_', ' ')}")
                 axis.grid(linewidth=0.3)

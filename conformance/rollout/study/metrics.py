@@ -86,19 +86,23 @@ def compare(canvas: Canvas, truth: npt.NDArray[np.complex64]) -> dict[str, float
     }
 
 
-def outcome(trained: Trained, scan: Scan) -> dict[str, float | bool | list[float]]:
-    """Return every metric of a run on a scan with known truth; `finite` is False where training broke down."""
-    if scan.truth is None:
-        raise ValueError("scan: got one without a truth, wanted a simulated one; use consistency.outcome")
-    finite = bool(np.all(np.isfinite(trained.patches)) and np.all(np.isfinite(trained.losses)))
-    shared: dict[str, float | bool | list[float]] = {
-        "finite": finite,
+def course(trained: Trained) -> dict[str, float | bool]:
+    """Return what is known of a run without a look at its scan; `finite` is False where training broke down."""
+    return {
+        "finite": bool(np.all(np.isfinite(trained.patches)) and np.all(np.isfinite(trained.losses))),
         "loss_first": trained.losses[0],
         "loss_last": float(np.mean(trained.losses[-20:])),
         "gradient_norm_first": trained.gradient_norms[0],
         "gradient_norm_last": float(np.mean(trained.gradient_norms[-20:])),
         "drift": trained.mean_amplitudes[-1] / max(trained.mean_amplitudes[len(trained.mean_amplitudes) // 2], 1e-12),
     }
+
+
+def outcome(trained: Trained, scan: Scan) -> dict[str, float | bool | list[float]]:
+    """Return every metric of a run on a scan with known truth; `finite` is False where training broke down."""
+    if scan.truth is None:
+        raise ValueError("scan: got one without a truth, wanted a simulated one; use consistency.outcome")
+    shared = course(trained)
     if not np.all(np.isfinite(trained.patches)):
         return {**shared, "accepted": False}
     gauges = patch_gauges(trained, scan, scan.truth)
@@ -110,7 +114,7 @@ def outcome(trained: Trained, scan: Scan) -> dict[str, float | bool | list[float
         **found,
         "dispersion": float(np.std(np.log(gauges))),
         "beats_constant": beats,
-        "accepted": finite and beats and good,
+        "accepted": bool(shared["finite"]) and beats and good,
     }
 
 

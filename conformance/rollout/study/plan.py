@@ -5,7 +5,8 @@ from itertools import product
 
 from conformance.rollout.study.settings import ARMS, COMBINED, Setting
 
-SEEDS = range(5)
+SEEDS = {"synthetic": range(5), "real-like": range(9)}
+"""More where an object may be too fine for so small a network, so that five pairs are left after the gates."""
 SWEEP_SEEDS = range(3)
 WRONG_SCALES = (0.1, 0.5, 2.0, 10.0)
 COUNTS = (1e6, 1e3)
@@ -20,7 +21,9 @@ def _distinct(channels: int, arms: tuple[str, ...]) -> tuple[str, ...]:
 
 def core() -> Iterator[Setting]:
     """Yield every arm on two data sets, alone and jointly, at high and low dose, at the right scale."""
-    for seed, data, channels, photons in product(SEEDS, SIMULATED, (4, 1), COUNTS):
+    for seed, data, channels, photons in product(range(9), SIMULATED, (4, 1), COUNTS):
+        if seed not in SEEDS[data]:
+            continue
         for arm in _distinct(channels, ARMS):
             yield Setting(data, channels, photons, arm, seed)
 
@@ -62,6 +65,15 @@ def elsewhere() -> Iterator[Setting]:
     """Yield runs whose loss is the shipped Torch or TensorFlow one, to be set beside the same runs of JAX."""
     for backend, arm, data in product(("torch", "tensorflow"), ("mae", "l2_sample", "l2_batch", "nll"), SIMULATED):
         yield Setting(data, 4, 1e6, arm, 0, backend=backend)
+
+
+def measured(
+    photons: float, channels: int, arms: tuple[str, ...], seeds: int, head: str, steps: int
+) -> Iterator[Setting]:
+    """Yield the arms on a measured scan; seeds draw weights and batches, as there is nothing else to draw."""
+    for seed in range(seeds):
+        for arm in _distinct(channels, arms):
+            yield Setting("measured", channels, photons, arm, seed, head=head, steps=steps)
 
 
 def smoke() -> Iterator[Setting]:

@@ -80,12 +80,17 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     if not path.exists():
         return found
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
             record = json.loads(line)
             run = Setting(**record["setting"]).run_id
+            if not isinstance(record["metrics"], dict):
+                raise TypeError(f"metrics: got {record['metrics']!r}, wanted an object")
+            if record["run"] != run:
+                raise ValueError(f"run: got {record['run']!r}, wanted {run!r}, which its setting says")
         except (ValueError, KeyError, TypeError) as error:
-            raise RecordError(f"{path}, line {number}: no record of a run ({error}); delete the line") from error
+            said = f"no {error}" if isinstance(error, KeyError) else error
+            raise RecordError(f"{path}, line {number}: no record of a run ({said}); delete the line") from error
         if run in found and found[run]["metrics"] != record["metrics"]:
             raise RecordError(f"{path}, line {number}: {run} is recorded twice with different numbers; delete one")
         found[run] = record

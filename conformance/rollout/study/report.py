@@ -2,22 +2,27 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from conformance.codepaths.config import choose
 from conformance.exit_codes import UsageError
 from conformance.rollout.study import tables
 from conformance.rollout.study.figures import CELLS, FIGURES, title_of
-from conformance.rollout.study.plan import FULL, settings
+from conformance.rollout.study.plan import FULL, SIMULATED, settings
 from conformance.rollout.study.records import read
+from conformance.rollout.study.settings import ARMS, Setting
 from conformance.rollout.study.statistics import MARGINS, verdicts
 from conformance.rollout.study.tables import Records, by_seed, values
 
 PAGE = "evidence/rollout.md"
 TEMPLATE = Path(__file__).with_name("page.md")
-_PLACE = re.compile(r"\[\[(.+?)\]\]")
+FACTORS = tuple(field.name for field in fields(Setting) if field.name != "seed")
+_PLACE = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 
 
 class ReportError(UsageError):
@@ -27,7 +32,9 @@ class ReportError(UsageError):
 def _factors(words: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for word in words:
-        name, _, text = word.partition("=")
+        name, given, text = word.partition("=")
+        if not given or name not in FACTORS:
+            raise ValueError(f"got {word!r}, wanted name=value with a name of {', '.join(FACTORS)}")
         found[name] = text if name in ("data", "arm", "head", "generator", "gain", "backend") else float(text)
     found["channels"] = int(found.get("channels", 4))
     return {"data": "synthetic", "photons": 1e6, **found}
@@ -35,9 +42,9 @@ def _factors(words: list[str]) -> dict[str, Any]:
 
 def _mean(records: Records, words: list[str]) -> str:
     metric, *factors = words
+    choose("metric", metric, tuple(tables.SHOWN))
     chosen = _factors(factors)
-    seeds = range(3) if set(chosen) - {"data", "channels", "photons", "arm"} else range(5)
-    numbers = values(by_seed(records, seeds, **chosen), metric)
+    numbers = values(by_seed(records, **chosen), metric)
     if not numbers:
         raise ReportError(
             f"[[mean {' '.join(words)}]]: no such run is on record, wanted at least one seed; run the study"
@@ -59,7 +66,7 @@ def _tally(records: Records, words: list[str]) -> str:
     """Return how often an arm was called what, over the cells, metric by metric."""
     rows = []
     for arm in words:
-        row = [arm]
+        row = [choose("arm", arm, ARMS[1:])]
         for metric in MARGINS:
             said = [verdicts(tables.comparisons(records, **cell)).get((arm, metric)) for cell in CELLS]
             counts = [said.count(word) for word in ("non-inferior", "inconclusive", "inferior")]
@@ -73,17 +80,32 @@ def _count(records: Records, words: list[str]) -> str:
     return f"{sum(setting.run_id in records for setting in wanted)} of {len(wanted)}"
 
 
+def _sweep(records: Records, words: list[str]) -> str:
+    metric, data = words
+    return tables.sweep(records, choose("metric", metric, tuple(tables.SHOWN)), choose("data", data, SIMULATED))
+
+
+def _variation(records: Records, words: list[str]) -> str:
+    change = _factors(words)
+    if [word for word in words if word.startswith(("data=", "channels=", "arm="))]:
+        raise ValueError("data, channels and arm are not to be changed: the table shows them all, at four channels")
+    return tables.variation(records, **{name: change[name] for name in change if name not in ("data", "channels")})
+
+
+def _combined(records: Records, words: list[str]) -> str:
+    data, photons = words
+    return tables.combined(records, choose("data", data, SIMULATED), float(photons))
+
+
 PLACES: dict[str, Callable[[Records, list[str]], str]] = {
     "mean": _mean,
     "metrics": _metrics,
     "verdicts": _verdicts,
     "tally": _tally,
     "count": _count,
-    "sweep": lambda records, words: tables.sweep(records, words[0], words[1]),
-    "variation": lambda records, words: tables.variation(
-        records, **{key: value for key, value in _factors(words).items() if key not in ("data", "channels")}
-    ),
-    "combined": lambda records, words: tables.combined(records, words[0], float(words[1])),
+    "sweep": _sweep,
+    "variation": _variation,
+    "combined": _combined,
     "elsewhere": lambda records, _: tables.elsewhere(records),
     "gradients": lambda records, _: tables.gradients(records),
 }
@@ -96,10 +118,13 @@ def page(records: Records, template: str) -> str:
     """
 
     def fill(match: re.Match[str]) -> str:
-        name, *words = match.group(1).split()
+        name, *words = match.group(1).split() or [""]
         if name not in PLACES:
-            raise ReportError(f"[[{match.group(1)}]]: got {name!r}, wanted one of {', '.join(PLACES)}")
-        return PLACES[name](records, words)
+            raise ReportError(f"{match.group()}: got {name!r}, wanted one of {', '.join(PLACES)}")
+        try:
+            return PLACES[name](records, words)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ReportError(f"{match.group()}: {error}") from error
 
     return _PLACE.sub(fill, template)
 
@@ -114,5 +139,18 @@ def write(runs: Path, docs: Path) -> list[Path]:
     for name, draw in FIGURES.items():
         written.append(docs / "figures" / f"{name}.svg")
         draw(records, written[-1])
+    (docs / PAGE).parent.mkdir(parents=True, exist_ok=True)
+    (docs / PAGE).parent.mkdir(parents=True, exist_ok=True)
     (docs / PAGE).write_text(text, encoding="utf-8")
     return [*written, docs / PAGE]
+
+
+def differences(runs: Path, docs: Path) -> list[Path]:
+    """Return the files under `docs` that are not, byte for byte, what the records give; nothing is written there."""
+    with TemporaryDirectory() as folder:
+        made = [path.relative_to(folder) for path in write(runs, Path(folder))]
+        return [
+            docs / name
+            for name in made
+            if not (docs / name).is_file() or (docs / name).read_bytes() != (Path(folder) / name).read_bytes()
+        ]

@@ -62,6 +62,8 @@ def power(differences: Sequence[float], margin: float) -> float:
     """Return the power of a one-sided paired t-test against `margin` where the true difference is 0."""
     from scipy import stats
 
+    if not np.all(np.isfinite(differences)):
+        return 0.0
     number, spread = len(differences), float(np.std(differences, ddof=1))
     if spread == 0.0:
         return 1.0
@@ -106,11 +108,13 @@ def paired(
 ) -> list[float]:
     """Return the differences of one metric over the seeds that both have, where the legacy run passed its gates.
 
-    A run of the other arm that failed its gates stays in: failing is being worse.
+    A run of the other arm that failed its gates stays in: failing is being worse. One that broke down, and so has no
+    such number or none that is finite, is worse by infinity: else a loss could win by breaking where it is bad.
     """
-    seeds = [seed for seed in sorted(set(legacy) & set(other)) if legacy[seed]["accepted"]]
-    return [
-        loss_of_quality(metric, float(other[seed][metric])) - loss_of_quality(metric, float(legacy[seed][metric]))
-        for seed in seeds
-        if metric in other[seed]
-    ]
+    found = []
+    for seed in sorted(set(legacy) & set(other)):
+        if legacy[seed]["accepted"]:
+            reached = float(other[seed].get(metric, "nan"))
+            wanted = loss_of_quality(metric, float(legacy[seed][metric]))
+            found.append(loss_of_quality(metric, reached) - wanted if np.isfinite(reached) else float("inf"))
+    return found

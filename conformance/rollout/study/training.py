@@ -23,7 +23,7 @@ LEARNING_RATE = 2e-3
 TOGETHER = 16
 """Samples whose patches are proposed in one call after training, and during it for the mean amplitude."""
 CANVAS = SIZE + STEP + 2 * JITTER
-"""Pixels a side that hold the patches of one sample."""
+"""Pixels a side that hold the patches of one sample of a simulated scan; the least that a run uses."""
 
 Float32 = npt.NDArray[np.float32]
 
@@ -56,7 +56,7 @@ class Trained:
 
 
 @lru_cache(maxsize=32)
-def _compiled(generator: str, head: str, arm: str, gain: str, steps: int) -> dict[str, Any]:
+def _compiled(generator: str, head: str, arm: str, gain: str, steps: int, canvas: int) -> dict[str, Any]:
     """Return the compiled parts of a run; runs that differ in their arrays alone share them."""
     network = GENERATORS[generator][1]
     losses = terms(arm, gain)
@@ -65,7 +65,7 @@ def _compiled(generator: str, head: str, arm: str, gain: str, steps: int) -> dic
 
     def propose(weights: Weights, batch: Batch) -> jax.Array:
         patches = transmission(*network(weights, batch.targets), head)
-        return merge(patches, batch.corners, CANVAS)
+        return merge(patches, batch.corners, canvas)
 
     def predict(weights: Weights, physics: Physics, batch: Batch) -> jax.Array:
         return physics.k * far_field_amplitude(propose(weights, batch), physics.probe)
@@ -141,16 +141,19 @@ def train(setting: Setting, scan: Scan) -> Trained:
     The weights start the same for every arm, and the batches come in the same order. Where an arm adds losses, each is
     divided by the norm of its gradient at the start.
     """
-    parts = _compiled(setting.generator, setting.head, setting.arm, setting.gain, setting.steps)
-    corners = scan.positions[scan.groups]
-    corners = jnp.asarray(corners - corners.min(axis=1, keepdims=True))
+    size = scan.targets.shape[-1]
+    places = scan.positions[scan.groups]
+    places = places - places.min(axis=1, keepdims=True)
+    canvas = max(CANVAS, int(places.max()) + size)
+    parts = _compiled(setting.generator, setting.head, setting.arm, setting.gain, setting.steps, canvas)
+    corners = jnp.asarray(places)
     targets = jnp.asarray(scan.targets[scan.groups])
     everything = Batch(targets, corners)
     physics = Physics(
         jnp.asarray(probe_of(setting, scan)),
         jnp.asarray(scan.mask)[None, None],
         jnp.float32(setting.k),
-        jnp.float32(np.sqrt(setting.photons) / (SIZE / 2)),
+        jnp.float32(np.sqrt(setting.photons) / (size / 2)),
     )
     weights = GENERATORS[setting.generator][0](jax.random.key(setting.seed), setting.channels)
     state = parts["optimiser"].init(weights)
