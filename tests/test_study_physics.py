@@ -56,7 +56,9 @@ def test_the_far_field_has_a_finite_gradient_in_the_dark() -> None:
     assert np.all(np.isfinite(np.asarray(gradient)))
 
 
-CORNERS = np.array([[[0, 0], [0, 5], [6, 1], [5, 7]], [[2, 0], [0, 8], [8, 1], [8, 8]], [[0, 0], [0, 0], [1, 0], [0, 1]]])
+CORNERS = np.array(
+    [[[0, 0], [0, 5], [6, 1], [5, 7]], [[2, 0], [0, 8], [8, 1], [8, 8]], [[0, 0], [0, 0], [1, 0], [0, 1]]]
+)
 
 
 def merged_slowly(patches: np.ndarray, canvas: int) -> np.ndarray:
@@ -168,8 +170,10 @@ def test_dead_pixels_are_dark_and_rare_and_in_the_real_like_data_alone() -> None
 
 @pytest.mark.parametrize(
     "change",
-    [{"arm": "nll+l2_batch"}, {"channels": 1}, {"k": 10.0}, {"head": "unbounded"}, {"generator": "fno"}]
-    + [{"probe_scale": 4.0}, {"gain": "unit_l2"}, {"backend": "torch"}, {"steps": 7}],
+    [
+        *({"arm": "nll+l2_batch"}, {"channels": 1}, {"k": 10.0}, {"head": "unbounded"}, {"generator": "fno"}),
+        *({"probe_scale": 4.0}, {"gain": "unit_l2"}, {"backend": "torch"}, {"steps": 7}),
+    ],
     ids=lambda change: next(iter(change)),
 )
 @pytest.mark.parametrize("data", DATA)

@@ -66,9 +66,12 @@ def _tally(records: Records, words: list[str]) -> str:
     """Return how often an arm was called what, over the cells, metric by metric."""
     rows = []
     for arm in words:
-        row = [choose("arm", arm, ARMS[1:])]
+        choose("arm", arm, ARMS[1:])
+    found = [verdicts(tables.comparisons(records, **cell)) for cell in CELLS]
+    for arm in words:
+        row = [arm]
         for metric in MARGINS:
-            said = [verdicts(tables.comparisons(records, **cell)).get((arm, metric)) for cell in CELLS]
+            said = [verdict.get((arm, metric)) for verdict in found]
             counts = [said.count(word) for word in ("non-inferior", "inconclusive", "inferior")]
             row.append(" / ".join(str(count) for count in counts))
         rows.append(row)
@@ -139,7 +142,6 @@ def write(runs: Path, docs: Path) -> list[Path]:
     for name, draw in FIGURES.items():
         written.append(docs / "figures" / f"{name}.svg")
         draw(records, written[-1])
-    (docs / PAGE).parent.mkdir(parents=True, exist_ok=True)
     (docs / PAGE).parent.mkdir(parents=True, exist_ok=True)
     (docs / PAGE).write_text(text, encoding="utf-8")
     return [*written, docs / PAGE]
