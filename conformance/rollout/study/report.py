@@ -52,6 +52,22 @@ def _mean(records: Records, words: list[str]) -> str:
     return f"{np.mean(numbers):.2g}" if metric.endswith("mae") else f"{np.mean(numbers):.2f}"
 
 
+def _difference(records: Records, words: list[str]) -> str:
+    """Return one difference to the legacy MAE with its verdict, as in the tables of the core."""
+    metric, *factors = words
+    chosen = _factors(factors)
+    arm = chosen.pop("arm")
+    made = tables.comparisons(records, **chosen)
+    found = [one for one in made if (one.arm, one.metric) == (arm, metric) and one.differences]
+    if not found:
+        raise ReportError(f"[[difference {' '.join(words)}]]: no pair is on record, wanted one; run the study")
+    return f"{found[0].mean:+.3f} ({verdicts(made)[arm, metric]})"
+
+
+def _gates(records: Records, words: list[str]) -> str:
+    return tables.accepted(by_seed(records, **_factors(words)))
+
+
 def _metrics(records: Records, _: list[str]) -> str:
     parts = [f"**{title_of(cell)}**\n\n{tables.cell_metrics(records, **cell)}" for cell in CELLS]
     return "\n\n".join(parts)
@@ -102,6 +118,8 @@ def _combined(records: Records, words: list[str]) -> str:
 
 PLACES: dict[str, Callable[[Records, list[str]], str]] = {
     "mean": _mean,
+    "gates": _gates,
+    "difference": _difference,
     "metrics": _metrics,
     "verdicts": _verdicts,
     "tally": _tally,

@@ -160,7 +160,7 @@ def train(setting: Setting, scan: Scan) -> Trained:
     batches = _batches(len(scan.groups), SAMPLES[setting.channels], setting.seed)
     elsewhere = None if setting.backend == "jax" else slope(setting.backend, setting.arm, setting.gain)
     watched = Batch(targets[:TOGETHER], corners[:TOGETHER])
-    balance = np.ones(len(parts["norms"]), np.float32)
+    balance: npt.NDArray[np.floating[Any]] = np.ones(len(parts["norms"]), np.float32)
     losses: list[Any] = []
     norms: list[Any] = []
     amplitudes: list[Any] = []
