@@ -75,9 +75,21 @@ def test_a_constant_object_fails_the_gate(scan: Scan) -> None:
     assert found["amplitude_mae"] == pytest.approx(found["constant_amplitude_mae"], rel=1e-6)
 
 
-def test_an_object_of_another_seed_fails_the_gate(scan: Scan) -> None:
-    patches = np.roll(true_patches(scan), 40, axis=0)
-    assert outcome(trained(patches), scan)["accepted"] is False
+def with_modulus(scan: Scan, modulus: np.ndarray) -> Trained:
+    return trained(patches_of(np.maximum(modulus, 0.01), scan.positions, scan.probe.shape[-1])[scan.groups])
+
+
+def test_each_gate_closes_alone(scan: Scan) -> None:
+    wanted = np.abs(scan.truth).astype(float)
+    mean, spread = wanted.mean(), wanted.std()
+    # 0.3 of the contrast and noise of 0.52 spreads: correlation 0.3 / sqrt(0.09 + 0.27) = 1/2, error sqrt(0.76) of a
+    # constant's. Then more than twice the contrast: correlation near 1, error more than a constant's.
+    noise = 0.52 * spread * np.random.default_rng(6).standard_normal(wanted.shape)
+    vague = outcome(with_modulus(scan, mean + 0.3 * (wanted - mean) + noise), scan)
+    harsh = outcome(with_modulus(scan, mean + 2.3 * (wanted - mean)), scan)
+    assert vague["beats_constant"] is True and 0.4 < vague["canvas_correlation"] < 0.6
+    assert harsh["beats_constant"] is False and harsh["canvas_correlation"] > 0.9
+    assert vague["accepted"] is False and harsh["accepted"] is False
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf], ids=str)

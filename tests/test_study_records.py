@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.rollout.study import work
+from conformance.rollout.study import records, work
 from conformance.rollout.study.plan import FULL, PARTS, settings
 from conformance.rollout.study.records import RecordError, append, environment, line_of, read, rounded
 from conformance.rollout.study.settings import ARMS, Setting
@@ -121,6 +121,21 @@ def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
     assert len(found) == 90 and len(path.read_text().splitlines()) == 90
     for record in found.values():
         assert record["metrics"]["image"] == record["setting"]["arm"] * 30000
+
+
+def test_a_line_that_another_process_is_writing_is_not_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Half a line may be another process at work, which holds the lock: here it ends its line while this one waits.
+    path = tmp_path / "runs"
+    path.write_text(line(ONE)[:50])
+
+    def wait(file: Any, how: int) -> None:
+        assert how == records.fcntl.LOCK_EX
+        with path.open("a") as other:
+            other.write(line(ONE)[50:])
+
+    monkeypatch.setattr(records.fcntl, "flock", wait)
+    append(path, line(OTHER))
+    assert path.read_text() == line(ONE) + line(OTHER)
 
 
 def test_the_environment_says_what_is_absent() -> None:

@@ -65,7 +65,12 @@ def _difference(records: Records, words: list[str]) -> str:
 
 
 def _gates(records: Records, words: list[str]) -> str:
-    return tables.accepted(by_seed(records, **_factors(words)))
+    runs = by_seed(records, **_factors(words))
+    if not runs:
+        raise ReportError(
+            f"[[gates {' '.join(words)}]]: no such run is on record, wanted at least one seed; run the study"
+        )
+    return tables.accepted(runs)
 
 
 def _metrics(records: Records, _: list[str]) -> str:
@@ -128,6 +133,7 @@ PLACES: dict[str, Callable[[Records, list[str]], str]] = {
     "variation": _variation,
     "combined": _combined,
     "elsewhere": lambda records, _: tables.elsewhere(records),
+    "measured": lambda records, _: tables.measured(records),
     "gradients": lambda records, _: tables.gradients(records),
 }
 

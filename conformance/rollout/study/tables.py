@@ -10,6 +10,7 @@ from conformance.rollout.study.settings import ARMS, COMBINED, Setting
 from conformance.rollout.study.statistics import MARGINS, Comparison, compared, paired, verdicts
 
 Records = Mapping[str, Mapping[str, Any]]
+NOT_RUN = "*No such run is on record yet.*"
 PAIRS = 5
 """Seeds of a comparison: the first so many whose legacy run passed its gates, whatever the other arm did."""
 SHOWN = {
@@ -112,7 +113,7 @@ def variation(records: Records, arms: Sequence[str] = ("mae", "l2_sample", "l2_b
             if runs:
                 shown = [spread(values(runs, metric)) for metric in SHOWN]
                 rows.append([data, arm, accepted(runs), *shown])
-    return markdown(["data", "arm", "gates", *SHOWN.values()], rows)
+    return markdown(["data", "arm", "gates", *SHOWN.values()], rows) if rows else NOT_RUN
 
 
 def combined(records: Records, data: str, photons: float) -> str:
@@ -136,6 +137,25 @@ def elsewhere(records: Records) -> str:
                 shown = [f"{values(runs, metric)[0]:.5g}" if values(runs, metric) else "-" for runs in at]
                 rows.append([data, arm, metric, *shown])
     return markdown(["data", "arm", "metric", "JAX reference", "shipped Torch", "shipped TensorFlow"], rows)
+
+
+def measured(records: Records) -> str:
+    """Return how well the runs on measured scans explain their data and agree with themselves."""
+    names = {
+        "r_factor": "R",
+        "r_factor_constant": "R of a constant object",
+        "r_factor_canvas": "R of the canvas",
+        "overlap_modulus": "overlap, modulus",
+        "overlap_complex": "overlap, complex",
+        "dispersion": "dispersion",
+        "raw_ratio": "raw ratio",
+    }
+    rows = [
+        [str(record["metrics"]["file"]), record["setting"]["arm"], *(f"{record['metrics'][key]:.3f}" for key in names)]
+        for _, record in sorted(records.items())
+        if record["setting"]["data"] == "measured"
+    ]
+    return markdown(["scan", "arm", *names.values()], rows) if rows else NOT_RUN
 
 
 def gradients(records: Records) -> str:
