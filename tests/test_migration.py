@@ -1,4 +1,4 @@
-"""Every relation between the legacy MAE and the normalised one that the migration rests on, in exact arithmetic where there is one."""
+"""What the migration rests on: every relation between the two MAEs, the same steps bit for bit, the absolute scale."""
 
 from collections.abc import Callable
 from math import inf, nan, sqrt

@@ -43,9 +43,10 @@ def with_cropped_spectrum(probe: Array, size: int) -> npt.NDArray[np.complex128]
 
     The field of view stays, so a pixel becomes N / size times as wide. sum |probe|^2 loses what fell outside the crop.
     """
-    if probe.shape[-1] == size:
-        return probe.astype(np.complex128)
-    far = middle(shifted(np.fft.fft2(probe, norm="ortho")), size)
+    modes = probe.astype(np.complex128)  # complex64 would be transformed in single precision
+    if modes.shape[-1] == size:
+        return modes
+    far = middle(shifted(np.fft.fft2(modes, norm="ortho")), size)
     return np.asarray(np.fft.ifft2(np.fft.ifftshift(far, axes=(-2, -1)), norm="ortho"), np.complex128)
 
 

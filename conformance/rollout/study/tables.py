@@ -133,8 +133,8 @@ def elsewhere(records: Records) -> str:
         for arm in ("mae", "l2_sample", "l2_batch", "nll"):
             factors = {"data": data, "channels": 4, "photons": 1e6, "arm": arm}
             at = [by_seed(records, [0], **factors, backend=name) for name in ("jax", "torch", "tensorflow")]
-            for metric in ("loss_last", "amplitude_mae", "canvas_correlation"):
-                shown = [f"{values(runs, metric)[0]:.5g}" if values(runs, metric) else "-" for runs in at]
+            for metric in ("loss_first", "gradient_norm_first", "loss_last", "amplitude_mae", "canvas_correlation"):
+                shown = [f"{values(runs, metric)[0]:.6g}" if values(runs, metric) else "-" for runs in at]
                 rows.append([data, arm, metric, *shown])
     return markdown(["data", "arm", "metric", "JAX reference", "shipped Torch", "shipped TensorFlow"], rows)
 
