@@ -113,7 +113,7 @@ def test_photons_alone_give_the_ratios_of_equally_bright_samples() -> None:
 R = 2.0**-12
 """A power of two: multiplied by it, gradients and settings keep all their bits, and so do the steps."""
 DYADIC = Ratios(R, R, R, R)
-LEGACY = Settings(adam_epsilon=2.0**-20, clip_norm=2.0**-4, learning_rate=2.0**-6)
+LEGACY = Settings(adam_epsilon=2.0**-20, clip_norm=2.0**-5, learning_rate=2.0**-6)
 
 
 def _torch_steps(factor: float, settings: Settings) -> list[Array]:
@@ -166,7 +166,9 @@ def test_equivalent_settings_make_the_same_steps(steps: Any, optimizer: str) -> 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_the_equivalent_weight_alone_makes_the_same_steps(optimizer: str) -> None:
     legacy = Settings(0.5, LEGACY.learning_rate, optimizer, LEGACY.adam_epsilon, LEGACY.clip_norm)
-    weighted = Settings(equivalent_weight(0.5, DYADIC), legacy.learning_rate, optimizer, legacy.adam_epsilon, 2.0**-4)
+    weighted = Settings(
+        equivalent_weight(0.5, DYADIC), legacy.learning_rate, optimizer, legacy.adam_epsilon, legacy.clip_norm
+    )
     assert weighted.mae_weight == 2.0**11
     for one, other in zip(_torch_steps(R, weighted), _torch_steps(1.0, legacy)):
         assert np.array_equal(one, other)
@@ -175,9 +177,9 @@ def test_the_equivalent_weight_alone_makes_the_same_steps(optimizer: str) -> Non
 def test_what_is_not_set_stays_so_and_the_weight_stays() -> None:
     found = equivalent_settings(Settings(3.0, optimizer="sgd", clip_norm=None, min_delta=None), DYADIC)
     assert found == Settings(3.0, 1e-3 / R, "sgd", None, None, None)
-    assert equivalent_settings(Settings(), Ratios(0.5, 0.25, 0.125, 1.0)) == Settings(
-        adam_epsilon=1e-8 * 0.25, min_delta=1e-4 * 0.5
-    )
+    uneven = Ratios(0.5, 0.25, 0.125, 1.0)
+    assert equivalent_settings(Settings(), uneven) == Settings(adam_epsilon=1e-8 * 0.25, min_delta=1e-4 * 0.5)
+    assert equivalent_weight(1.0, uneven) == equivalent_settings(Settings(1.0, 1.0, "sgd"), uneven).learning_rate == 4
     with pytest.raises(ValueError, match="optimizer: got 'lion', wanted one of adam, sgd"):
         equivalent_settings(Settings(optimizer="lion"), DYADIC)
 

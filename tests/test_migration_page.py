@@ -57,7 +57,7 @@ def test_a_stranger_follows_the_page(framework: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("framework", ["torch", "keras"])
 def test_a_script_keeps_its_data_its_network_and_its_optimizer(framework: str) -> None:
-    """The lines of `before` that are not in `after` are those of the loss: its import, the loss itself, what is printed."""
+    """The lines of `before` that are not in `after` are of the loss: its import, the loss itself, what is printed."""
     before, after = (SCRIPTS[f"{when}_{framework}.py"].splitlines() for when in ("before", "after"))
     gone = [line.strip() for line in before[1:] if line not in after]
     assert len(gone) <= 3 and all("loss" in line or "legacy MAE" in line or "history" in line for line in gone), gone
