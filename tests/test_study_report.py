@@ -20,7 +20,8 @@ from conformance.rollout.study.thumbnails import SIDE
 EVERYTHING = (
     "[[count]] [[count core sweep]] [[mean amplitude_mae arm=mae k=10]]\n[[metrics]]\n[[verdicts]]\n[[elsewhere]]\n"
     "[[tally l2_sample nll]]\n[[sweep dispersion real-like]]\n[[variation head=unbounded k=0.1]]\n"
-    "[[combined synthetic 1e3]]\n[[gradients]]\n[[measured]]\n[[gates arm=nll]] [[difference phase_ssim arm=nll channels=1]]\n"
+    "[[combined synthetic 1e3]]\n[[gradients]]\n[[measured]]\n"
+    "[[gates arm=nll]] [[difference phase_ssim arm=nll channels=1]]\n"
 )
 BROKEN = Setting("synthetic", 4, 1e6, "nll", 1)
 
