@@ -229,7 +229,6 @@ def test_an_interrupted_study_does_only_what_is_missing(
     assert do(wanted, path, 1) == 0
 
 
-@pytest.mark.filterwarnings("ignore:optax.global_norm is deprecated:DeprecationWarning")
 def test_a_run_repeats_its_numbers(in_one_process: None, tmp_path: Path) -> None:
     setting = Setting("synthetic", 1, 1e4, "l2_batch", 0, steps=3)
     first, second = json.loads(work.run(setting)), json.loads(work.run(setting))

@@ -10,6 +10,8 @@ from conformance.rollout.study.training import Trained
 Float64 = npt.NDArray[np.float64]
 
 FRC_RINGS = 24
+GATE = 0.6
+"""Correlation of the canvas with the truth below which a run says nothing about fine differences."""
 
 
 def ring_correlation(first: npt.NDArray[np.complex128], second: npt.NDArray[np.complex128]) -> Float64:
@@ -28,7 +30,7 @@ def ring_correlation(first: npt.NDArray[np.complex128], second: npt.NDArray[np.c
 
 def frc50(curve: Float64) -> float:
     """Return the frequency, as a share of Nyquist's, at which the curve first falls below 1/2; 1 if it never does."""
-    below = np.flatnonzero(curve < 0.5)
+    below = np.flatnonzero(~(curve >= 0.5))  # what is no number resolves nothing
     if not len(below):
         return 1.0
     place = int(below[0])
@@ -116,7 +118,3 @@ def outcome(trained: Trained, scan: Scan) -> dict[str, float | bool | list[float
         "beats_constant": beats,
         "accepted": bool(shared["finite"]) and beats and good,
     }
-
-
-GATE = 0.6
-"""Correlation of the canvas with the truth below which a run says nothing about fine differences."""

@@ -21,11 +21,10 @@ def _distinct(channels: int, arms: tuple[str, ...]) -> tuple[str, ...]:
 
 def core() -> Iterator[Setting]:
     """Yield every arm on two data sets, alone and jointly, at high and low dose, at the right scale."""
-    for seed, data, channels, photons in product(range(9), SIMULATED, (4, 1), COUNTS):
-        if seed not in SEEDS[data]:
-            continue
-        for arm in _distinct(channels, ARMS):
-            yield Setting(data, channels, photons, arm, seed)
+    for data, seeds in SEEDS.items():
+        for seed, channels, photons in product(seeds, (4, 1), COUNTS):
+            for arm in _distinct(channels, ARMS):
+                yield Setting(data, channels, photons, arm, seed)
 
 
 def sweep() -> Iterator[Setting]:

@@ -27,7 +27,8 @@ class Scan:
     Attributes
     ----------
     targets : (P, N, N) float32
-        Measured amplitudes, normalised so that the mean of sum t^2 over a pattern is (N/2)^2.
+        Measured amplitudes, normalised so that the mean of sum t^2 over a pattern is (N/2)^2, up to
+        noise, masked pixels and, with a jitter of the flux, its mean (1.08 for a factor of 2).
     probe : (modes, N, N) complex64
         Scaled so that the true object gives the targets, up to noise.
     positions : (P, 2) int
@@ -75,7 +76,10 @@ def groups_of(channels: int) -> npt.NDArray[np.int64]:
 
 
 def simulated(setting: Setting) -> Scan:
-    """Return a simulated scan with Poisson noise; one seed gives one scan, whatever the arm."""
+    """Return a simulated scan with Poisson noise; one seed gives one scan, whatever the arm.
+
+    The two data sets share the stream of a seed, and so its positions: they are paired too, not independent.
+    """
     draw = np.random.default_rng([setting.seed, len(setting.data)])
     positions = scan_positions(draw)
     truth = OBJECTS[setting.data](int(positions.max()) + SIZE, draw)

@@ -77,7 +77,9 @@ class Setting:
     @property
     def run_id(self) -> str:
         """Return the identifier: all factors that a reader needs, those at their default left out."""
-        parts = [self.data, f"c{self.channels}", f"{self.photons:.0e}".replace("+0", ""), self.arm, f"seed{self.seed}"]
+        short = f"{self.photons:.0e}".replace("+0", "")
+        photons = short if float(short) == self.photons else f"{self.photons:g}"
+        parts = [self.data, f"c{self.channels}", photons, self.arm, f"seed{self.seed}"]
         defaults = {name: field.default for name, field in self.__dataclass_fields__.items()}
         for name in ("k", "head", "generator", "jitter", "probe_scale", "gain", "backend", "steps"):
             value = getattr(self, name)

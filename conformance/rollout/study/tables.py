@@ -144,7 +144,9 @@ def measured(records: Records) -> str:
     names = {
         "r_factor": "R",
         "r_factor_constant": "R of a constant object",
+        "r_factor_canvas": "R of the canvas",
         "overlap_modulus": "overlap, modulus",
+        "overlap_complex": "overlap, complex",
         "dispersion": "dispersion",
         "raw_ratio": "raw ratio",
     }

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from conformance.codepaths import tensorflow_losses as losses
-from conformance.rollout.study.elsewhere import Float32, Slope
+from conformance.rollout.study.elsewhere import Float32, Slope, call_of
 
 LAST, FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 
@@ -15,15 +15,10 @@ def slope(arm: str, gain: str) -> Slope:
 
     def evaluate(p: Float32, t: Float32, mask: npt.NDArray[np.bool_], scale: float) -> tuple[float, Float32]:
         predicted, measured, valid = (tf.constant(np.transpose(array, LAST)) for array in (p, t, mask))
+        name, options = call_of(arm, gain, scale)
         with tf.GradientTape() as tape:
             tape.watch(predicted)
-            if arm == "mae":
-                loss = losses.amplitude_mae(measured, predicted, mask=valid)
-            elif arm == "nll":
-                loss = losses.poisson_nll(measured, predicted, scale, mask=valid)
-            else:
-                scope = arm.removeprefix("l2_")
-                loss = losses.amplitude_l2_mae(measured, predicted, mask=valid, scope=scope, gain=gain)
+            loss = getattr(losses, name)(measured, predicted, mask=valid, **options)
         gradient = tape.gradient(loss, predicted)
         return float(loss), np.transpose(gradient.numpy(), FIRST)
 

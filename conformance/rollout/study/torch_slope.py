@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 
 from conformance.codepaths import torch_losses as losses
-from conformance.rollout.study.elsewhere import Float32, Slope
+from conformance.rollout.study.elsewhere import Float32, Slope, call_of
 
 
 def slope(arm: str, gain: str) -> Slope:
@@ -14,13 +14,8 @@ def slope(arm: str, gain: str) -> Slope:
     def evaluate(p: Float32, t: Float32, mask: npt.NDArray[np.bool_], scale: float) -> tuple[float, Float32]:
         predicted = torch.tensor(p, requires_grad=True)
         measured, valid = torch.tensor(t), torch.tensor(mask)
-        if arm == "mae":
-            loss = losses.amplitude_mae(predicted, measured, mask=valid)
-        elif arm == "nll":
-            loss = losses.poisson_nll(predicted, measured, scale, mask=valid)
-        else:
-            scope = arm.removeprefix("l2_")
-            loss = losses.amplitude_l2_mae(predicted, measured, mask=valid, scope=scope, gain=gain)
+        name, options = call_of(arm, gain, scale)
+        loss = getattr(losses, name)(predicted, measured, mask=valid, **options)
         (gradient,) = torch.autograd.grad(loss, predicted)
         return float(loss.detach()), gradient.numpy()
 

@@ -25,8 +25,6 @@ TOGETHER = 16
 CANVAS = SIZE + STEP + 2 * JITTER
 """Pixels a side that hold the patches of one sample of a simulated scan; the least that a run uses."""
 
-Float32 = npt.NDArray[np.float32]
-
 
 class Batch(NamedTuple):
     """Measured amplitudes (B, C, N, N) and where their patches lie in the sample's canvas (B, C, 2)."""
@@ -56,12 +54,11 @@ class Trained:
 
 
 @lru_cache(maxsize=32)
-def _compiled(generator: str, head: str, arm: str, gain: str, steps: int, canvas: int) -> dict[str, Any]:
+def _compiled(generator: str, head: str, arm: str, gain: str, canvas: int) -> dict[str, Any]:
     """Return the compiled parts of a run; runs that differ in their arrays alone share them."""
     network = GENERATORS[generator][1]
     losses = terms(arm, gain)
     optimiser = optax.adam(LEARNING_RATE)
-    del steps
 
     def propose(weights: Weights, batch: Batch) -> jax.Array:
         patches = transmission(*network(weights, batch.targets), head)
@@ -81,7 +78,7 @@ def _compiled(generator: str, head: str, arm: str, gain: str, steps: int, canvas
 
     def apply(weights: Weights, state: Any, gradient: Weights) -> tuple[Weights, Any, jax.Array]:
         updates, state = optimiser.update(gradient, state, weights)
-        return optax.apply_updates(weights, updates), state, optax.global_norm(gradient)
+        return optax.apply_updates(weights, updates), state, optax.tree.norm(gradient)
 
     @jax.jit
     def step(weights: Weights, state: Any, balance: jax.Array, physics: Physics, all_: Batch, chosen: jax.Array) -> Any:
@@ -103,7 +100,7 @@ def _compiled(generator: str, head: str, arm: str, gain: str, steps: int, canvas
         "step": step,
         "pulled_back": pulled_back,
         "norms": [
-            jax.jit(lambda *inner, part=number: optax.global_norm(jax.grad(partial(term, part))(*inner)))
+            jax.jit(lambda *inner, part=number: optax.tree.norm(jax.grad(partial(term, part))(*inner)))
             for number in range(len(losses))
         ],
     }
@@ -145,7 +142,7 @@ def train(setting: Setting, scan: Scan) -> Trained:
     places = scan.positions[scan.groups]
     places = places - places.min(axis=1, keepdims=True)
     canvas = max(CANVAS, int(places.max()) + size)
-    parts = _compiled(setting.generator, setting.head, setting.arm, setting.gain, setting.steps, canvas)
+    parts = _compiled(setting.generator, setting.head, setting.arm, setting.gain, canvas)
     corners = jnp.asarray(places)
     targets = jnp.asarray(scan.targets[scan.groups])
     everything = Batch(targets, corners)
