@@ -24,7 +24,7 @@ FACTORS = (0.125, 4.0, 1024.0)
 """Powers of two: what is invariant in exact arithmetic is so in every bit."""
 SCALE = 494.1
 STEPS = 20
-SHAPES = {"C=1": (6, 1, 8, 8), "C=4": (5, 4, 7, 6)}
+SHAPES = {"C=1": (6, 1, 8, 8), "C=4": (5, 4, 7, 6), "C=9": (3, 9, 7, 6)}
 Measured = tuple[Array, Array]
 Measure = Callable[..., Measured]
 
@@ -157,19 +157,29 @@ def test_torch_off_is_l1_loss(dtype: str, shape: tuple[int, ...]) -> None:
 @EVERY_SHAPE
 @pytest.mark.parametrize("wrap", [lambda loss: loss, tf.function], ids=["eager", "function"])
 def test_keras_off_is_mean_absolute_error(dtype: str, shape: tuple[int, ...], wrap: Any) -> None:
-    """Keras averages over channels first, the shipped loss over all at once: for C > 1 the values may differ in
-    their last bits. They are the same where Keras is given each channel as a pixel of its own."""
-    today, alone = keras_of_today(dtype), keras.losses.MeanAbsoluteError(dtype=dtype)
-    shipped, legacy = wrap(off(keras_losses.build_losses)), wrap(today)
+    shipped, legacy = wrap(off(keras_losses.build_losses)), wrap(keras_of_today(dtype))
     for seed in range(8):
         pair = amplitudes(shape, seed)
         value, gradient = by_keras(shipped, *pair, dtype)
         todays_value, todays_gradient = by_keras(legacy, *pair, dtype)
+        require_bits(value, todays_value, "value")
         require_bits(gradient, todays_gradient, "gradient")
-        if shape[1] == 1:
-            require_bits(value, todays_value, "value")
-        y_pred, y_true = (SCALE * tf.constant(array.transpose(0, 2, 3, 1), dtype)[..., None] for array in pair)
-        require_bits(value, alone(y_true, y_pred).numpy(), "value, pixel by pixel")
+
+
+@EVERY_SHAPE
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean_with_sample_weight"])
+def test_keras_off_takes_the_sample_weights_of_today(reduction: str, shape: tuple[int, ...]) -> None:
+    """Weights (B,) are left out: Keras' own loss of images broadcasts them along the width. So are, where the sum of
+    weights divides, those that it would count once and use for many pixels."""
+    batch, _, height, width = shape
+    for axes in ((batch, height, width), (batch, 1, 1), ())[: 3 if reduction == "sum_over_batch_size" else 1]:
+        weight = np.random.default_rng(3).uniform(0, 2, axes).astype("float32")
+        p, t = (tf.constant(array.transpose(0, 2, 3, 1), "float32") for array in amplitudes(shape))
+        value, todays = (
+            loss(reduction=reduction)(t, p, weight).numpy()
+            for loss in (keras_losses.AmplitudeMAE, keras.losses.MeanAbsoluteError)
+        )
+        require_bits(value, todays, f"weights {axes}")
 
 
 def torch_training(loss: Any, optimizer: str, shape: tuple[int, ...]) -> tuple[list[float], list[Array]]:
@@ -251,8 +261,6 @@ def test_keras_off_takes_the_twenty_steps_of_today(
     legacy = "mean_absolute_error" if place == "caller" else in_the_loss
     values, weights = keras_training(loss, outside, optimizer(1e-3), shape, eager)
     todays_values, todays_weights = keras_training(legacy, outside, optimizer(1e-3), shape, eager)
-    if shape[1] == 1:
-        assert values == todays_values
-    assert len(values) == STEPS and values[0] != values[-1]
+    assert len(values) == STEPS and values == todays_values and values[0] != values[-1]
     for number, (weight, todays) in enumerate(zip(weights, todays_weights)):
         require_bits(weight, todays, f"parameter {number}")
