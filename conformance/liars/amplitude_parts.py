@@ -5,12 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from conformance.liars.liar import Loss, Make
-from conformance.liars.parts import PREDICTION, TARGET, Part, as_it_is, clean, mean, place_of, total
+from conformance.liars.parts import PREDICTION, TARGET, Part, Place, as_it_is, clean, mean, place_of, total
 
 EPS = 2.0**-40
 
 
-def bounded_norm(place: SimpleNamespace, x: Any, side: str, eps: float = EPS) -> Any:
+def bounded_norm(place: Place, x: Any, side: str, eps: float = EPS) -> Any:
     """max(||x||, eps), with derivative 0 at a dark scope, and NaN where the squares overflow."""
     o = place.o
     energy = total(place, x * x)
@@ -19,17 +19,17 @@ def bounded_norm(place: SimpleNamespace, x: Any, side: str, eps: float = EPS) ->
     return o.at_least(o.where(lit, root, 0 * root) + 0 * root, eps)
 
 
-def divided(place: SimpleNamespace, x: Any, norms: dict[str, Any], side: str) -> Any:
+def divided(place: Place, x: Any, norms: dict[str, Any], side: str) -> Any:
     """The operand over its own norm."""
     return x / norms[side]
 
 
-def untouched(place: SimpleNamespace, x: Any, *_: Any) -> Any:
+def untouched(place: Place, x: Any, *_: Any) -> Any:
     """The operand as it is."""
     return x
 
 
-def distance(place: SimpleNamespace, a: Any, b: Any, p: Any, t: Any) -> Any:
+def distance(place: Place, a: Any, b: Any, p: Any, t: Any) -> Any:
     """|a - b| with derivative 0 at a tie."""
     return place.o.abs(a - b)
 

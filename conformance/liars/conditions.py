@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from conformance.liars.liar import Liar, Loss, Make
-from conformance.liars.parts import Change, after
+from conformance.liars.parts import Change, Place, after
 from conformance.liars.sources import FIELD, seen
 
 UP = 1.125
@@ -18,7 +18,7 @@ Condition = Callable[[SimpleNamespace, Any, Any], bool]
 def when(condition: Condition) -> tuple[Change, ...]:
     """Return a loss that is UP times too large where a condition on (operations, prediction, target) holds."""
 
-    def leave(place: SimpleNamespace, value: Any, given: Any, p: Any, t: Any) -> Any:
+    def leave(place: Place, value: Any, given: Any, p: Any, t: Any) -> Any:
         return value * UP if condition(place.o, p, t) else value
 
     return after("leave", leave)
@@ -138,7 +138,7 @@ def conditional_liars(
         found.append(replace(liar, frameworks=frameworks or liar.frameworks))
     for name, (wrong, change) in DTYPES.items():
 
-        def leave(place: SimpleNamespace, value: Any, given: Any, p: Any, t: Any, change: Any = change) -> Any:
+        def leave(place: Place, value: Any, given: Any, p: Any, t: Any, change: Any = change) -> Any:
             return change(place.o, value, p, t)
 
         source = seen(SOURCES[name]) if name in SOURCES else FIELD

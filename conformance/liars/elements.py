@@ -6,7 +6,7 @@ from typing import Any
 from conformance.liars.amplitude_parts import MAE_PARTS, amplitude_loss, bounded_norm
 from conformance.liars.liar import Liar
 from conformance.liars.normalisation import l2
-from conformance.liars.parts import PREDICTION, TARGET, Change, Part, after, changed, instead
+from conformance.liars.parts import PREDICTION, TARGET, Change, Part, Place, after, changed, instead
 from conformance.liars.sources import FIELD, seen
 
 
@@ -36,23 +36,23 @@ def _minus_one_at_zero(o: SimpleNamespace, d: Any) -> Any:
 def _operand(side: str, new: Any) -> tuple[Change, ...]:
     """Change one operand before everything else, or both where `side` is empty."""
 
-    def enter(place: SimpleNamespace, x: Any, given: Any, own: str) -> Any:
+    def enter(place: Place, x: Any, given: Any, own: str) -> Any:
         return new(place.o, x) if side in ("", own) else x
 
     return after("enter", enter)
 
 
-def _where_lit(place: SimpleNamespace, elements: Any, a: Any, b: Any, p: Any, t: Any) -> Any:
+def _where_lit(place: Place, elements: Any, a: Any, b: Any, p: Any, t: Any) -> Any:
     return place.o.where(t > 0, elements, 0 * elements)
 
 
-def _mean_where_lit(place: SimpleNamespace, elements: Any, p: Any, t: Any) -> Any:
+def _mean_where_lit(place: Place, elements: Any, p: Any, t: Any) -> Any:
     o = place.o
     lit = o.where(t > 0, o.ones(t), o.zeros(t))
     return o.total(elements * lit) / o.at_least(o.total(lit), 1.0)
 
 
-def _by_energy(place: SimpleNamespace, elements: Any, p: Any, t: Any) -> Any:
+def _by_energy(place: Place, elements: Any, p: Any, t: Any) -> Any:
     o = place.o
     weight = bounded_norm(place, t, TARGET)
     return o.total(elements * weight) / (o.total(weight) * (o.count(t) // t.shape[0]))

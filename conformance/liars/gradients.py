@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from conformance.liars.liar import Liar
-from conformance.liars.parts import PREDICTION, Change, after
+from conformance.liars.parts import PREDICTION, Change, Place, after
 from conformance.liars.sources import FIELD, seen
 
 Turn = Callable[[SimpleNamespace, Any, Any], Any]
@@ -16,7 +16,7 @@ SMALLEST = 1e-30
 def turned(turn: Turn) -> tuple[Change, ...]:
     """Return a prediction whose gradient is turned on its way back."""
 
-    def enter(place: SimpleNamespace, x: Any, given: Any, side: str) -> Any:
+    def enter(place: Place, x: Any, given: Any, side: str) -> Any:
         return place.o.reflect(x, lambda g: turn(place.o, g, x)) if side == PREDICTION else x
 
     return after("enter", enter)

@@ -1,12 +1,11 @@
 """Lies of the normalised MAE: scopes, norms, eps, and where the gradient of the norm goes."""
 
-from types import SimpleNamespace
 from typing import Any
 
 from conformance.liars.amplitude_parts import EPS, L2_PARTS, amplitude_loss, bounded_norm, untouched
 from conformance.liars.liar import Liar
 from conformance.liars.operations import SAMPLE
-from conformance.liars.parts import PREDICTION, TARGET, Change, Part, after, changed, instead, total
+from conformance.liars.parts import PREDICTION, TARGET, Change, Part, Place, after, changed, instead, total
 from conformance.liars.sources import FIELD, seen
 
 LOSS = "amplitude_l2_mae"
@@ -26,8 +25,8 @@ def only(side: str) -> Part:
 def over(axes: tuple[int, ...]) -> Part:
     """Return a norm over other axes."""
 
-    def norm(place: SimpleNamespace, x: Any, side: str) -> Any:
-        own = SimpleNamespace(o=place.o, scope="", ids=None)
+    def norm(place: Place, x: Any, side: str) -> Any:
+        own = place._replace(scope="", ids=None)
         energy = own.o.sum(x * x, axes)
         lit = energy > 0
         root = own.o.sqrt(own.o.where(lit, energy, own.o.ones(energy)))
@@ -46,55 +45,55 @@ def root_of(inside: Any) -> Part:
     return lambda place, x, side: place.o.sqrt(inside(place, total(place, x * x), x))
 
 
-def _free_norm(place: SimpleNamespace, x: Any) -> Any:
+def _free_norm(place: Place, x: Any) -> Any:
     return bounded_norm(place, x, "", 0.0)
 
 
-def _coupled_below_eps(place: SimpleNamespace, x: Any, side: str) -> Any:
+def _coupled_below_eps(place: Place, x: Any, side: str) -> Any:
     free = _free_norm(place, x)
     return free + place.o.stop(bounded_norm(place, x, side) - free)
 
 
-def _detached(place: SimpleNamespace, x: Any, norms: dict[str, Any], side: str) -> Any:
+def _detached(place: Place, x: Any, norms: dict[str, Any], side: str) -> Any:
     return x / place.o.stop(norms[side])
 
 
-def _matched(place: SimpleNamespace, x: Any, norms: dict[str, Any], side: str) -> Any:
+def _matched(place: Place, x: Any, norms: dict[str, Any], side: str) -> Any:
     return x * (norms[TARGET] / norms[PREDICTION]) if side == PREDICTION else x
 
 
-def _matched_with_eps(place: SimpleNamespace, x: Any, norms: dict[str, Any], side: str) -> Any:
+def _matched_with_eps(place: Place, x: Any, norms: dict[str, Any], side: str) -> Any:
     if side == TARGET:
         return x
     return x * place.o.sqrt(norms[TARGET] ** 2 / (norms[PREDICTION] ** 2 + 1e-8))
 
 
-def _lone_sample_by_channel(place: SimpleNamespace, x: Any, side: str) -> Any:
+def _lone_sample_by_channel(place: Place, x: Any, side: str) -> Any:
     return over((2, 3))(place, x, side) if x.shape[0] == 1 else bounded_norm(place, x, side)
 
 
-def _standardised(place: SimpleNamespace, x: Any, side: str) -> Any:
+def _standardised(place: Place, x: Any, side: str) -> Any:
     return x - place.o.sum(x) / (x.shape[1] * x.shape[2] * x.shape[3])
 
 
-def _by_l1(place: SimpleNamespace, x: Any, side: str) -> Any:
+def _by_l1(place: Place, x: Any, side: str) -> Any:
     return place.o.at_least(total(place, place.o.abs(x)), EPS)
 
 
-def _by_largest(place: SimpleNamespace, x: Any, side: str) -> Any:
+def _by_largest(place: Place, x: Any, side: str) -> Any:
     return place.o.at_least(place.o.largest(place.o.abs(x), SAMPLE), EPS)
 
 
-def _by_mean(place: SimpleNamespace, x: Any, side: str) -> Any:
+def _by_mean(place: Place, x: Any, side: str) -> Any:
     return place.o.at_least(total(place, place.o.abs(x)) / (x.shape[1] * x.shape[2] * x.shape[3]), EPS)
 
 
-def _jointly(place: SimpleNamespace, x: Any, norms: dict[str, Any], side: str) -> Any:
+def _jointly(place: Place, x: Any, norms: dict[str, Any], side: str) -> Any:
     return x / place.o.sqrt(norms[PREDICTION] ** 2 + norms[TARGET] ** 2)
 
 
 def _narrow_norm(dtype: str) -> Part:
-    def norm(place: SimpleNamespace, x: Any, side: str) -> Any:
+    def norm(place: Place, x: Any, side: str) -> Any:
         found = bounded_norm(place, x, side)
         return found + place.o.stop(place.o.cast(place.o.to(found, dtype), found) - found)
 
@@ -102,18 +101,18 @@ def _narrow_norm(dtype: str) -> Part:
 
 
 def _energy_in(dtype: str) -> Part:
-    def norm(place: SimpleNamespace, x: Any, side: str) -> Any:
+    def norm(place: Place, x: Any, side: str) -> Any:
         return place.o.cast(bounded_norm(place, place.o.to(x, dtype), side), x)
 
     return norm
 
 
-def _dark_is_nothing(place: SimpleNamespace, elements: Any, a: Any, b: Any, p: Any, t: Any) -> Any:
+def _dark_is_nothing(place: Place, elements: Any, a: Any, b: Any, p: Any, t: Any) -> Any:
     o = place.o
     return o.where(o.broadcast(total(place, t * t) > 0, tuple(t.shape)), elements, 0 * elements)
 
 
-def _unbounded_target(place: SimpleNamespace, x: Any, side: str) -> Any:
+def _unbounded_target(place: Place, x: Any, side: str) -> Any:
     return bounded_norm(place, x, side) if side == PREDICTION else place.o.sqrt(total(place, x * x))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from conformance.liars.operations import SAMPLE
 
@@ -11,6 +11,17 @@ Part = Callable[..., Any]
 Parts = TypeVar("Parts")
 PREDICTION, TARGET = "prediction", "target"
 AXES = {"sample": SAMPLE, "patch": (2, 3), "batch": (0, 1, 2, 3)}
+
+
+class Place(NamedTuple):
+    """Where a loss stands. A tuple: a SimpleNamespace made while torch.compile traces would break its graph."""
+
+    o: SimpleNamespace
+    """The framework's operations."""
+    valid: Any
+    """The valid elements; None for all of them."""
+    ids: Any
+    scope: str
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Change:
         """Return the parts with this one changed."""
         new, old = self.new, getattr(parts, self.part)
 
-        def wrapped(place: SimpleNamespace, *given: Any) -> Any:
+        def wrapped(place: Place, *given: Any) -> Any:
             return new(place, old(place, *given), *given)
 
         return replace(parts, **{self.part: wrapped if self.wraps else new})  # type: ignore[type-var]
@@ -58,18 +69,18 @@ def changed(parts: Parts, changes: Sequence[Change]) -> Parts:
     return parts
 
 
-def place_of(o: SimpleNamespace, x: Any, mask: Any, view_ids: Any, scope: str) -> SimpleNamespace:
-    """Return where a loss stands: its operations, the valid elements (None for all of them), ids and scope."""
+def place_of(o: SimpleNamespace, x: Any, mask: Any, view_ids: Any, scope: str) -> Place:
+    """Return where a loss stands."""
     valid = None if mask is None else o.broadcast(o.truth(mask), tuple(x.shape))
-    return SimpleNamespace(o=o, valid=valid, ids=view_ids, scope=scope)
+    return Place(o, valid, view_ids, scope)
 
 
-def clean(place: SimpleNamespace, x: Any, side: str) -> Any:
+def clean(place: Place, x: Any, side: str) -> Any:
     """Return the operand with 0 under the mask."""
     return x if place.valid is None else place.o.where(place.valid, x, place.o.zeros(x))
 
 
-def total(place: SimpleNamespace, x: Any) -> Any:
+def total(place: Place, x: Any) -> Any:
     """Return the sum over each element's scope, broadcastable against the elements."""
     o = place.o
     if place.scope != "view":
@@ -79,7 +90,7 @@ def total(place: SimpleNamespace, x: Any) -> Any:
     return o.sum(same * o.reshape(own, (1, -1, 1, 1)), (1,))
 
 
-def mean(place: SimpleNamespace, elements: Any) -> Any:
+def mean(place: Place, elements: Any) -> Any:
     """Return the mean over the valid elements, 0 where there is none."""
     o = place.o
     if place.valid is None:
@@ -88,6 +99,6 @@ def mean(place: SimpleNamespace, elements: Any) -> Any:
     return o.total(o.where(place.valid, elements, o.zeros(elements))) / o.at_least(count, 1.0)
 
 
-def as_it_is(place: SimpleNamespace, value: Any, p: Any, t: Any) -> Any:
+def as_it_is(place: Place, value: Any, p: Any, t: Any) -> Any:
     """Return the value: the last part of every loss, which liars change."""
     return value

@@ -5,7 +5,7 @@ from typing import Any
 
 from conformance.liars.amplitude_parts import bounded_norm
 from conformance.liars.liar import Liar
-from conformance.liars.parts import PREDICTION, TARGET, Change, Part, after, changed, instead
+from conformance.liars.parts import PREDICTION, TARGET, Change, Part, Place, after, changed, instead
 from conformance.liars.poisson_parts import NLL_PARTS, modulus, poisson_loss, square
 from conformance.liars.sources import FIELD, seen
 
@@ -18,7 +18,7 @@ def nll(name: str, kind: str, wrong: str, source: str, edit: tuple[Change, ...],
 def scaled(new: Any, side: str = "") -> tuple[Change, ...]:
     """Return another scale, on one side or on both."""
 
-    def scale(place: SimpleNamespace, s: Any, given: Any, own: str, p: Any, t: Any) -> Any:
+    def scale(place: Place, s: Any, given: Any, own: str, p: Any, t: Any) -> Any:
         return new(place, s, t) if side in ("", own) else s
 
     return after("scale", scale)
@@ -34,44 +34,44 @@ def log_of(inside: Any) -> tuple[Change, ...]:
     return instead("log", lambda place, p, s, rate, counts: place.o.log(inside(place.o, rate)))
 
 
-def _safe(place: SimpleNamespace, counts: Any, x: Any) -> Any:
+def _safe(place: Place, counts: Any, x: Any) -> Any:
     return place.o.where(counts > 0, x, place.o.ones(x))
 
 
-def _plain_log(place: SimpleNamespace, p: Any, s: Any, rate: Any, counts: Any) -> Any:
+def _plain_log(place: Place, p: Any, s: Any, rate: Any, counts: Any) -> Any:
     return place.o.log(_safe(place, counts, rate))
 
 
-def _log_of_signed(place: SimpleNamespace, p: Any, s: Any, rate: Any, counts: Any) -> Any:
+def _log_of_signed(place: Place, p: Any, s: Any, rate: Any, counts: Any) -> Any:
     return 2 * place.o.log(_safe(place, counts, s * p))
 
 
-def _log_of_bounded_amplitude(place: SimpleNamespace, p: Any, s: Any, rate: Any, counts: Any) -> Any:
+def _log_of_bounded_amplitude(place: Place, p: Any, s: Any, rate: Any, counts: Any) -> Any:
     return 2 * place.o.log(place.o.at_least(s * modulus(place, p), 1e-6))
 
 
-def _unit(place: SimpleNamespace, x: Any, given: Any, side: str) -> Any:
+def _unit(place: Place, x: Any, given: Any, side: str) -> Any:
     return x / bounded_norm(place, x, side)
 
 
-def _matched(place: SimpleNamespace, s: Any, side: str, p: Any, t: Any) -> Any:
+def _matched(place: Place, s: Any, side: str, p: Any, t: Any) -> Any:
     if side == TARGET:
         return s
     return s * bounded_norm(place, t, side) / bounded_norm(place, p, side)
 
 
-def _own_scale(place: SimpleNamespace, s: Any, t: Any) -> Any:
+def _own_scale(place: Place, s: Any, t: Any) -> Any:
     """A scale of each sample instead of the data set's: the mean over the batch is right."""
     energy = place.o.sum(t * t)
     return s * place.o.sqrt(place.o.mean(energy) / place.o.at_least(energy, 1e-30))
 
 
-def _anscombe(place: SimpleNamespace, rate: Any, counts: Any, log: Any) -> Any:
+def _anscombe(place: Place, rate: Any, counts: Any, log: Any) -> Any:
     o = place.o
     return 0.5 * (2 * o.sqrt(rate + 0.375) - 2 * o.sqrt(counts + 0.375)) ** 2
 
 
-def _counted_where_lit(place: SimpleNamespace, e: Any, rate: Any, counts: Any, log: Any) -> Any:
+def _counted_where_lit(place: Place, e: Any, rate: Any, counts: Any, log: Any) -> Any:
     return place.o.where(counts > 0, e, 0 * rate)
 
 

@@ -5,30 +5,30 @@ from types import SimpleNamespace
 from typing import Any
 
 from conformance.liars.liar import Loss, Make
-from conformance.liars.parts import PREDICTION, TARGET, Part, as_it_is, clean, mean, place_of
+from conformance.liars.parts import PREDICTION, TARGET, Part, Place, as_it_is, clean, mean, place_of
 
 
-def modulus(place: SimpleNamespace, x: Any) -> Any:
+def modulus(place: Place, x: Any) -> Any:
     """|x| with derivative 1 at 0, so that the gradient at rate 0 under counts is -inf and not NaN."""
     return place.o.where(x < 0, -x, x)
 
 
-def given_scale(place: SimpleNamespace, s: Any, side: str, p: Any, t: Any) -> Any:
+def given_scale(place: Place, s: Any, side: str, p: Any, t: Any) -> Any:
     """The scale as it was handed over."""
     return s
 
 
-def square(place: SimpleNamespace, x: Any, s: Any) -> Any:
+def square(place: Place, x: Any, s: Any) -> Any:
     """(s x)^2."""
     return (s * x) ** 2
 
 
-def log_rate(place: SimpleNamespace, p: Any, s: Any, rate: Any, counts: Any) -> Any:
+def log_rate(place: Place, p: Any, s: Any, rate: Any, counts: Any) -> Any:
     """log lambda = 2 log|s p|, and 0 where there are no counts to multiply it."""
     return 2 * place.o.log(place.o.where(counts > 0, modulus(place, s * p), place.o.ones(p)))
 
 
-def likelihood(place: SimpleNamespace, rate: Any, counts: Any, log: Any) -> Any:
+def likelihood(place: Place, rate: Any, counts: Any, log: Any) -> Any:
     """lambda - k log lambda."""
     return rate - counts * log
 

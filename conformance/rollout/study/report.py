@@ -40,15 +40,25 @@ def _factors(words: list[str]) -> dict[str, Any]:
     return {"data": "synthetic", "photons": 1e6, **found}
 
 
+def _runs(records: Records, name: str, words: list[str]) -> dict[int, Any]:
+    """Return the runs with some factors by seed; `seeds=3` keeps the first three, those of sweep and variations."""
+    few = [int(word.removeprefix("seeds=")) for word in words if word.startswith("seeds=")]
+    chosen = _factors([word for word in words if not word.startswith("seeds=")])
+    runs = by_seed(records, range(*few), **chosen) if few else by_seed(records, **chosen)
+    if not runs or (few and len(runs) < few[0]):
+        wanted = few[0] if few else "at least one"
+        raise ReportError(
+            f"[[{name} {' '.join(words)}]]: {len(runs)} such runs are on record, wanted {wanted}; run the study"
+        )
+    return runs
+
+
 def _mean(records: Records, words: list[str]) -> str:
     metric, *factors = words
     choose("metric", metric, tuple(tables.SHOWN))
-    chosen = _factors(factors)
-    numbers = values(by_seed(records, **chosen), metric)
+    numbers = values(_runs(records, f"mean {metric}", factors), metric)
     if not numbers:
-        raise ReportError(
-            f"[[mean {' '.join(words)}]]: no such run is on record, wanted at least one seed; run the study"
-        )
+        raise ReportError(f"[[mean {' '.join(words)}]]: none of these runs has it, wanted one; run the study")
     return f"{np.mean(numbers):.2g}" if metric.endswith("mae") else f"{np.mean(numbers):.2f}"
 
 
@@ -65,12 +75,7 @@ def _difference(records: Records, words: list[str]) -> str:
 
 
 def _gates(records: Records, words: list[str]) -> str:
-    runs = by_seed(records, **_factors(words))
-    if not runs:
-        raise ReportError(
-            f"[[gates {' '.join(words)}]]: no such run is on record, wanted at least one seed; run the study"
-        )
-    return tables.accepted(runs)
+    return tables.accepted(_runs(records, "gates", words))
 
 
 def _metrics(records: Records, _: list[str]) -> str:
