@@ -94,13 +94,16 @@ def test_every_place_is_tried_above() -> None:
         ("[[nothing]]", "got 'nothing', wanted one of mean, "),
         ("[[]]", "got '', wanted one of mean"),
         ("[[mean\nfoo arm=mae]]", "metric: got 'foo', wanted one of amplitude_mae"),
-        ("[[mean dispersion arm=mae k=3]]", "no such run is on record, wanted at least one seed; run the study"),
+        ("[[mean dispersion arm=mae k=3]]", "0 such runs are on record, wanted at least one; run the study"),
         ("[[mean dispersion arm=mae seed=1]]", "got 'seed=1', wanted name=value with a name of data, channels"),
         ("[[mean dispersion mae]]", "got 'mae', wanted name=value"),
         ("[[mean dispersion]]", "arm"),
+        ("[[mean dispersion arm=mae seeds=7]]", "5 such runs are on record, wanted 7; run the study"),
+        ("[[mean dispersion arm=mae seeds=few]]", "invalid literal for int() with base 10: 'few'"),
+        ("[[gates arm=mae seeds=6]]", "5 such runs are on record, wanted 6; run the study"),
         ("[[mean dispersion arm=l1]]", "arm: got 'l1', wanted one of mae"),
         ("[[mean]]", "not enough values"),
-        ("[[gates arm=mae k=3]]", "no such run is on record, wanted at least one seed; run the study"),
+        ("[[gates arm=mae k=3]]", "0 such runs are on record, wanted at least one; run the study"),
         ("[[difference phase_mae arm=mae]]", "no pair is on record, wanted one; run the study"),
         ("[[difference dispersion arm=nll]]", "no pair is on record, wanted one; run the study"),
         ("[[difference phase_mae]]", "arm"),
@@ -148,6 +151,14 @@ def test_a_run_that_broke_down_shows_in_its_row(records: Records) -> None:
     assert row.count("+inf inconclusive (0.00)") == len(MARGINS) and "| nll | 5 |" in row
     broken = [one for one in comparisons(records, **CELLS[0]) if one.arm == "nll"]
     assert all(one.differences[1] == float("inf") for one in broken)
+
+
+def test_seeds_keeps_the_first_ones(records: Records) -> None:
+    # metrics_of raises the amplitude ratio by 0.01 a seed from 1.
+    text = page(
+        records, "[[mean amplitude_ratio arm=mae]] [[mean amplitude_ratio arm=mae seeds=3]] [[gates arm=mae seeds=2]]"
+    )
+    assert text == "1.02 1.01 2/2"
 
 
 def test_mean_and_spread_of_numbers_by_hand() -> None:
