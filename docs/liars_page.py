@@ -24,8 +24,10 @@ tensors that can be modified in place, a memory layout, or a target that require
 
 `nox -s liars` asks each of them what any loss is asked, in float64 and float32, eager and compiled, and fails unless
 every one dies; beside those that share a compiled graph stands a right loss that must live. Compiled is tf.function
-without and with XLA, and torch.compile up to its graph of forward and backward; Inductor's generated code takes a C++
-compiler seconds for each loss, and comes with `nox -s liars -- --mode compile`. Where a lie is the truth in one dtype
+without and with XLA, and torch.compile up to its graph of forward and backward. Inductor's generated code takes more
+than a second for each loss, and comes with `nox -s liars -- --mode compile`. There the compiler undoes some lies in
+float32: it leaves out a cast to bfloat16 or float16 and back, and the loss is right. Such a one is called equivalent if
+it passes every case, and dies as soon as Inductor is told to keep its casts. Where a lie is the truth in one dtype
 (computing in float32 when float32 is given), the bank says so, and `tests/test_liars.py` compares the answers with the
 honest ones, bit for bit. A gradient of 0, a NaN for the value and another number type than was given must die in every
 group of cases.

@@ -2,6 +2,9 @@
 
 Prints one line per framework, mode and dtype, and exits with 1 if a right codepath is rejected or uses more than
 LARGEST_MARGIN of a tolerance outside declared ties.
+
+What compiles is given all strategies of a case as one program, each with operands of its own: a compiler takes seconds
+for each program, and less than one for each loss in it.
 """
 
 import argparse
@@ -9,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from math import isnan
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,23 +22,31 @@ sys.path.insert(0, str(Path(__file__).parent))  # the parallel workers import th
 
 from right_codepaths import STRATEGIES, Strategy, turns
 
-from conformance.backends import load_backend
+from conformance.backends import Backend, load_backend
 from conformance.case import ALL_DTYPES, Case
 from conformance.check import select
 from conformance.golden import load
 from conformance.judge import judge_case, modes_of
 from conformance.liars.operations import FRAMEWORKS
-from conformance.verdict import Verdict
+from conformance.tolerance import loss_scale
+from conformance.verdict import Verdict, judge_answer
 
 LARGEST_MARGIN = 0.5
 """A bound that right code fills by more than half would reject, or nearly, the next right code that is written."""
 SHARE = {
-    "torch": {"compile": 1},
-    "tensorflow": {"eager": 4, "persistent": 4, "function": 1, "xla": 1},
-    "jax": {"eager": 4, "vmap": 4, "jit": 1, "grad_of_jit": 1},
+    "torch": {"compile": 4},
+    "tensorflow": {"eager": 4, "persistent": 4, "xla": 4},
+    "jax": {"eager": 4, "vmap": 4, "jit": 4, "grad_of_jit": 4},
 }
-"""How many strategies each case is put to in each dtype unless all are asked for, other ones in other dtypes: what is
-compiled is compiled anew for every strategy, dtype and kind of question, and all of that takes a day."""
+"""How many strategies a case is put to in each dtype unless every one is asked for, other ones in other dtypes."""
+TOGETHER = {
+    ("torch", "compile"): ("conformance.liars.torch_together", "inductor"),
+    ("tensorflow", "function"): ("conformance.liars.tensorflow_together", "function"),
+    ("tensorflow", "xla"): ("conformance.liars.tensorflow_together", "xla"),
+    ("jax", "jit"): ("jax_together", "jit"),
+    ("jax", "grad_of_jit"): ("jax_together", "grad_of_jit"),
+}
+"""What compiles the strategies of one case as one program: a module with `answers_together`, and its compiler."""
 SLOWEST_FIRST = ("compile", "vmap", "eager", "xla")
 THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 """The arrays are small, and each mode has a process of its own."""
@@ -82,6 +94,45 @@ def asked(task: Task, cases: Sequence[Case], dtype: str) -> Iterator[tuple[Strat
     return turns(strategies, cases, dtype, share, task.turn)
 
 
+def _one_by_one(
+    task: Task, backend: Backend, dtype: str, pairs: Iterable[tuple[Strategy, Case]]
+) -> Iterator[tuple[str, Verdict]]:
+    for strategy, case in pairs:
+        codepath = strategy.codepath(task.framework, case.question, task.mode)
+        ties = strategy.ties(task.framework, task.mode)
+        yield (
+            strategy.name,
+            judge_case(backend, codepath, case, dtype=dtype, mode=task.mode, device=task.device, ties=ties),
+        )
+
+
+def _together(
+    task: Task, backend: Backend, dtype: str, pairs: Iterable[tuple[Strategy, Case]]
+) -> Iterator[tuple[str, Verdict]]:
+    """Judge what one program answers for all strategies of a case; one by one where there is no such program."""
+    module, compiler = TOGETHER[task.framework, task.mode]
+    answers_together = import_module(module).answers_together
+    strategies_of: dict[str, tuple[Case, list[Strategy]]] = {}
+    for strategy, case in pairs:
+        strategies_of.setdefault(case.question.case_id, (case, []))[1].append(strategy)
+    for case, strategies in strategies_of.values():
+        question = case.question
+        try:
+            codepaths = [strategy.codepath(task.framework, question, task.mode) for strategy in strategies]
+            scale = loss_scale(case.truth.gradient, dtype)
+            answers = answers_together(codepaths, question, dtype, compiler, scale) if question.holds(dtype) else []
+        except Exception as error:
+            print(f"    one by one, {question.case_id} {dtype}: {type(error).__name__}", flush=True)
+            answers = []
+        if not answers:
+            yield from _one_by_one(task, backend, dtype, [(strategy, case) for strategy in strategies])
+        for strategy, answer in zip(strategies, answers):
+            ties = strategy.ties(task.framework, task.mode)
+            status, value, gradient, message = judge_answer(case, answer, dtype, ties)
+            names = question.case_id, question.loss, task.framework, dtype, task.mode, task.device
+            yield strategy.name, Verdict(*names, status, value, gradient, has_ties=case.has_ties, message=message)
+
+
 def _summary(task: Task, dtype: str, found: Sequence[tuple[str, Verdict]], seconds: float) -> Line:
     judged = [(name, verdict) for name, verdict in found if verdict.status != "skip"]
 
@@ -127,21 +178,10 @@ def measure(task: Task) -> list[Line]:
     lines = []
     for dtype in task.dtypes:
         start = perf_counter()
-        found = [
-            (
-                strategy.name,
-                judge_case(
-                    backend,
-                    strategy.codepath(task.framework, case.question, task.mode),
-                    case,
-                    dtype=dtype,
-                    mode=task.mode,
-                    device=task.device,
-                    ties=strategy.ties(task.framework, task.mode),
-                ),
-            )
-            for strategy, case in asked(task, cases, dtype)
-        ]
+        judge = _one_by_one
+        if (task.framework, task.mode) in TOGETHER and task.device == "cpu":
+            judge = _together
+        found = list(judge(task, backend, dtype, asked(task, cases, dtype)))
         lines.append(_summary(task, dtype, found, perf_counter() - start))
         show(lines[-1])
     return lines
@@ -162,9 +202,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _apart(mode: str, dtypes: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return dtypes that share a process: all of them, but for torch.compile, where they share nothing else."""
-    return [(dtype,) for dtype in dtypes] if mode == "compile" else [dtypes]
+def _apart(framework: str, mode: str, dtypes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return dtypes that share a process: all of them, but where all is compiled anew for each."""
+    return [(dtype,) for dtype in dtypes] if (framework, mode) in TOGETHER else [dtypes]
 
 
 def main() -> int:
@@ -180,7 +220,7 @@ def main() -> int:
         Task(framework, mode, dtypes, names, tuple(given.case), given.device, given.every, given.turn)
         for framework in given.framework or FRAMEWORKS
         for mode in modes_of(load_backend(framework), given.mode or ("all",))
-        for dtypes in _apart(mode, tuple(given.dtype or ALL_DTYPES))
+        for dtypes in _apart(framework, mode, tuple(given.dtype or ALL_DTYPES))
     ]
     tasks.sort(key=lambda task: SLOWEST_FIRST.index(task.mode) if task.mode in SLOWEST_FIRST else len(SLOWEST_FIRST))
     os.environ.update(THREADS)

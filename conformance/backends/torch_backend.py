@@ -3,7 +3,6 @@
 from functools import cache, partial
 from typing import Any
 
-import numpy as np
 import torch
 
 from conformance.backends.answer import (
@@ -14,9 +13,10 @@ from conformance.backends.answer import (
     operand_dtype,
     scale_argument,
 )
+from conformance.backends.torch_arrays import in_numpy, name_of
 from conformance.backends.torch_modes import MODES, arranged, by_autograd, by_transform, compiled, probe_compiler
 from conformance.backends.torch_precision import full_precision, reduced_precision
-from conformance.case import Array, Parameters, Question
+from conformance.case import Parameters, Question
 from conformance.codepaths import torch_losses
 from conformance.exit_codes import BackendError
 from conformance.tolerance import computing_dtype
@@ -59,15 +59,6 @@ def _warm_up(device: str) -> None:
                 operation(numbers)
     finally:
         torch.set_num_threads(threads)
-
-
-def _numpy(array: torch.Tensor) -> Array:
-    wide = torch.complex128 if array.dtype.is_complex else torch.float64
-    return np.asarray(array.detach().to("cpu", wide).resolve_conj())
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 class TorchBackend:
@@ -136,9 +127,9 @@ class TorchBackend:
             if not torch.equal(operand.detach().nan_to_num(), copy.nan_to_num()):
                 misdeeds.append(f"the {name} was modified in place")
         return Answer(
-            _numpy(value),
-            _numpy(gradient) / loss_scale,
-            _name(value.dtype),
-            _name(gradient.dtype),
+            in_numpy(value),
+            in_numpy(gradient) / loss_scale,
+            name_of(value.dtype),
+            name_of(gradient.dtype),
             tuple(misdeeds),
         )

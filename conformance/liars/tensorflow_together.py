@@ -12,9 +12,11 @@ from conformance.tolerance import computing_dtype
 
 
 def answers_together(
-    codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str
+    codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str, loss_scale: float = 1.0
 ) -> list[Answer]:
     """Return the answer of each codepath to one question; `compiler` is `function` or `xla`.
+
+    The gradient is that of `loss_scale` times the sum of the value, divided by it again in float64.
 
     Raises
     ------
@@ -33,7 +35,7 @@ def answers_together(
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(pair[position])
                 value = codepath(*pair, *given, **keywords)
-                total = tf.reduce_sum(tf.cast(value, tf.float64))
+                total = tf.reduce_sum(tf.cast(value, tf.float64)) * loss_scale
             answers.append((value, tape.gradient(total, pair[position])))
         return answers
 
@@ -44,6 +46,7 @@ def answers_together(
         Answer.of(
             np.asarray(value),
             none if gradient is None else np.asarray(tf.convert_to_tensor(gradient)),
+            loss_scale,
             misdeeds=() if gradient is not None else ("no gradient",),
         )
         for value, gradient in answers

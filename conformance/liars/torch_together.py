@@ -1,26 +1,41 @@
 """Many wrong losses in one compiled graph, each with operands of its own: no gradient of one can reach another.
 
-`inductor` is what users run, and spends seconds of a C++ compiler on each loss; `aot_eager` is torch.compile up to the
-graph of forward and backward, run without code of its own.
+`inductor` is what users run, and takes more than a second for each loss; `aot_eager` is torch.compile up to the graph
+of forward and backward, run without code of its own.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
 import torch
+import torch._inductor.config
 
 from conformance.backends.answer import Answer, keyword_operands, operand_dtype, scale_argument
+from conformance.backends.torch_arrays import in_numpy, name_of
 from conformance.backends.torch_modes import compiling
 from conformance.backends.torch_precision import full_precision
 from conformance.case import Question
 from conformance.tolerance import computing_dtype
 
 
+def casts_kept() -> AbstractContextManager[Any]:
+    """Make Inductor round where a loss casts to a narrower dtype and back; by default it leaves both casts out."""
+    torch._dynamo.reset()
+    patch: AbstractContextManager[Any] = torch._inductor.config.patch(emulate_precision_casts=True)
+    return patch
+
+
 def answers_together(
-    codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str = "inductor"
+    codepaths: Sequence[Callable[..., Any]],
+    question: Question,
+    dtype: str,
+    compiler: str = "inductor",
+    loss_scale: float = 1.0,
 ) -> list[Answer]:
     """Return the answer of each codepath to one question, all compiled as one graph.
+
+    The gradient is that of `loss_scale` times the sum of the value, divided by it again in float64.
 
     Raises
     ------
@@ -48,13 +63,13 @@ def answers_together(
         except Exception:  # not one graph
             torch._dynamo.reset()
             values = torch.compile(step, dynamic=False, backend=compiler)(pairs, given, keywords)
-        total = sum(value.sum().double() for value in values if value.requires_grad)
-        gradients = torch.autograd.grad(total, own, allow_unused=True)
+        total = sum(value.double().sum() for value in values if value.requires_grad) * loss_scale
+        found = torch.autograd.grad(total, own, allow_unused=True)
+    missing = [() if gradient is not None else ("no gradient",) for gradient in found]
+    gradients = [torch.zeros_like(x) if gradient is None else gradient for x, gradient in zip(own, found)]
     return [
-        Answer.of(
-            np.asarray(value.detach().resolve_conj()),
-            np.asarray((torch.zeros_like(x) if gradient is None else gradient).resolve_conj()),
-            misdeeds=() if gradient is not None else ("no gradient",),
+        Answer(
+            in_numpy(value), in_numpy(gradient) / loss_scale, name_of(value.dtype), name_of(gradient.dtype), misdeeds
         )
-        for value, gradient, x in zip(values, gradients, (x.detach() for x in own))
+        for value, gradient, misdeeds in zip(values, gradients, missing)
     ]

@@ -1,0 +1,47 @@
+"""Many JAX losses in one compiled program, each with operands of its own."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from conformance.backends.answer import Answer, keyword_operands, operand_dtype, scale_argument
+from conformance.case import Question
+from conformance.tolerance import computing_dtype
+
+
+def answers_together(
+    codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str, loss_scale: float = 1.0
+) -> list[Answer]:
+    """Return the answer of each codepath to one question; `compiler` is `jit` or `grad_of_jit`.
+
+    In `jit` values and gradients are one program; in `grad_of_jit` the values are, and JAX differentiates it.
+    """
+    kind, real = operand_dtype(question, dtype), computing_dtype(dtype)
+    position = 1 if question.parameters.wrt == "target" else 0
+    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+        sources = question.prediction, question.target
+        pairs = [tuple(jnp.asarray(np.array(array, jnp.dtype(kind))) for array in sources) for _ in codepaths]
+        scale = scale_argument(question)
+        given = () if scale is None else (jnp.asarray(scale, real),)
+        keywords = {name: jnp.asarray(np.array(array)) for name, array in keyword_operands(question).items()}
+
+        def values(own: list[Any], others: list[Any], given: Any, keywords: Any) -> list[Any]:
+            both = zip(own, others) if position == 0 else zip(others, own)
+            return [codepath(*pair, *given, **keywords) for codepath, pair in zip(codepaths, both)]
+
+        called = jax.jit(values) if compiler == "grad_of_jit" else values
+
+        def total(*operands: Any) -> tuple[Any, Any]:
+            found = called(*operands)
+            return sum(jnp.sum(value.astype(real)) for value in found) * jnp.asarray(loss_scale, real), found
+
+        run = jax.value_and_grad(total, has_aux=True)
+        own, others = [pair[position] for pair in pairs], [pair[1 - position] for pair in pairs]
+        (_, found), gradients = (jax.jit(run) if compiler == "jit" else run)(own, others, given, keywords)
+        slopes = [np.asarray(gradient) for gradient in gradients]
+    # jax.grad of a complex operand is the conjugate of d/dRe + i d/dIm
+    slopes = [np.conj(slope) if np.iscomplexobj(slope) else slope for slope in slopes]
+    return [Answer.of(np.asarray(value), slope, loss_scale) for value, slope in zip(found, slopes)]
