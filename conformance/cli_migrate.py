@@ -2,7 +2,7 @@
 
 from math import sqrt
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
@@ -14,11 +14,14 @@ from conformance.exit_codes import UsageError
 from conformance.frames import DEFAULT_NPHOTONS, read_frames
 from conformance.measured import intensity_scale
 from conformance.rollout.migration import (
+    NORMALIZATIONS,
     OPTIMIZERS,
+    SHARED,
     Ratios,
     Settings,
     equivalent_settings,
     equivalent_weight,
+    patterns_in_scope,
     ratios_of_data,
     ratios_of_photons,
 )
@@ -44,17 +47,21 @@ def _shape(n: int | None, height: int | None, width: int | None) -> tuple[int, i
 
 
 def _of_data(
-    data: Path, frames: int | None, channels: int, nphotons: float | None, scale: float | None, divisor: str
+    data: Path,
+    frames: int | None,
+    channels: int,
+    nphotons: float | None,
+    scale: float | None,
+    divisor: str,
+    scope: dict[str, Any],
 ) -> tuple[Ratios, tuple[int, int], str]:
-    found = read_frames(data, frames)
+    found = read_frames(data, frames, together=channels)
     count, height, width = found.amplitudes.shape
     samples = count // channels
-    if samples == 0:
-        raise UsageError(f"{data}: {count} frames, wanted at least --channels {channels}")
-    target = found.amplitudes[: samples * channels].reshape(samples, channels, height, width)
+    target = found.amplitudes.reshape(samples, channels, height, width)
     s = intensity_scale(found, nphotons).value if scale is None else scale
     try:
-        ratios = ratios_of_data(target, s)
+        ratios = ratios_of_data(target, s, **scope)
     except ValueError as error:
         raise UsageError(f"{data}: {error}") from error
     if divisor == "batch_mean_amplitude":
@@ -75,10 +82,10 @@ def _show(legacy: Settings, gains: dict[str, Ratios], about: str) -> None:
             table.add_row(what, *("-" if number is None else f"{number:.4g}" for number in numbers))
 
     row("value of the loss, legacy = 1", 1.0, *(ratios.loss for ratios in each))
-    row("norm of its gradient at most, legacy = 1", 1.0, *(ratios.gradient for ratios in each))
+    row("norm of its gradient where ||p|| = ||t||, at most", 1.0, *(ratios.gradient for ratios in each))
     if each[0].least != each[0].largest:
-        row("  least factor of one sample", 1.0, *(ratios.least for ratios in each))
-        row("  largest factor of one sample", 1.0, *(ratios.largest for ratios in each))
+        row("  least factor of what shares a norm", 1.0, *(ratios.least for ratios in each))
+        row("  largest factor of what shares a norm", 1.0, *(ratios.largest for ratios in each))
     table.add_section()
     row("either: weight", legacy.mae_weight, *(equivalent_weight(legacy.mae_weight, ratios) for ratios in each))
     table.add_row("  and every other setting", "as it is", *("as it is" for _ in gains))
@@ -95,6 +102,12 @@ def _show(legacy: Settings, gains: dict[str, Ratios], about: str) -> None:
 
 def migrate(
     mae_weight: Annotated[float, typer.Option(help="weight of the legacy MAE in the training loss")] = 1.0,
+    normalization: Annotated[
+        str, typer.Option(help="what is to share a norm: l2_batch, l2_view, l2_sample or l2_patch")
+    ] = "l2_batch",
+    batch_size: Annotated[
+        int, typer.Option(help="samples that share a norm with l2_batch or l2_view; of account to unit_l2 alone")
+    ] = 16,
     n: Annotated[Optional[int], typer.Option(help="side N of square patterns, in pixels")] = None,
     channels: Annotated[int, typer.Option(help="patterns of one sample: gridsize squared")] = 1,
     height: Annotated[Optional[int], typer.Option(help="of patterns that are not square")] = None,
@@ -119,6 +132,8 @@ def migrate(
 ) -> None:
     """Print what weight, or else which other settings, make a run with the normalised MAE step like a legacy one."""
     _positive(mae_weight=mae_weight, n=n, channels=channels, height=height, width=width, nphotons=nphotons)
+    _positive(batch_size=batch_size)
+    require("normalization", (normalization,), NORMALIZATIONS)
     _positive(intensity_scale=scale, learning_rate=learning_rate, adam_epsilon=adam_epsilon)
     _positive(clip_norm=clip_norm, min_delta=min_delta)
     require("optimizer", (optimizer,), OPTIMIZERS)
@@ -127,14 +142,15 @@ def migrate(
         raise UsageError("--adam-epsilon: got one with --optimizer sgd, which has none; leave it out")
     if scale is not None and nphotons is not None:
         raise UsageError("--intensity-scale, --nphotons: each says what the other does; give one")
+    scope: dict[str, Any] = {"normalization": normalization, "batch_size": batch_size}
     if data is None:
         if frames is not None or scale is not None or divisor != "none":
             raise UsageError("--frames, --intensity-scale, --divisor: say something about --data only; give a file")
         rows, columns = _shape(n, height, width)
         photons = nphotons or DEFAULT_NPHOTONS
-        ratios, about = ratios_of_photons(photons, channels), f"every pattern of {photons:g} photons"
+        ratios, about = ratios_of_photons(photons, channels, **scope), f"every pattern of {photons:g} photons"
     else:
-        ratios, (rows, columns), about = _of_data(data, frames, channels, nphotons, scale, divisor)
+        ratios, (rows, columns), about = _of_data(data, frames, channels, nphotons, scale, divisor, scope)
         for name, asked, held in (
             ("n", n, rows),
             ("n", n, columns),
@@ -145,10 +161,17 @@ def migrate(
                 raise UsageError(
                     f"--{name}: got {asked}, but the frames of {data} are {rows} x {columns}; leave it out"
                 )
-    elements = channels * rows * columns
+    patterns = patterns_in_scope(channels, normalization, batch_size)
+    elements = patterns * rows * columns
     epsilon = None if optimizer == "sgd" else adam_epsilon or DEFAULT_EPSILON
     legacy = Settings(mae_weight, learning_rate, optimizer, epsilon, clip_norm, min_delta)
-    about += f"; a sample has {channels} x {rows} x {columns} = {elements} elements"
+    if normalization in SHARED:
+        shared = (
+            f"{batch_size} x {channels} x {rows} x {columns} = {elements} elements, a batch of {batch_size} samples"
+        )
+    else:
+        shared = f"{patterns} x {rows} x {columns} = {elements} elements, one {normalization.removeprefix('l2_')}"
+    about += f"; one norm over {shared}"
     if divisor != "none":
         about += "; the legacy MAE is divided by the mean amplitude"
     _show(legacy, {"unit_l2": ratios, "unit_rms": ratios.times(sqrt(elements))}, about)

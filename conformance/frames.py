@@ -103,8 +103,10 @@ def metadata_nphotons(arrays: dict[str, Array], where: str) -> float | None:
     return nphotons
 
 
-def read_frames(path: Path, count: int | None) -> Frames:
+def read_frames(path: Path, count: int | None, together: int = 1) -> Frames:
     """Read `count` frames, evenly spaced over the file, as amplitudes rounded to float32; at most 64 when None.
+
+    With `together`, what is evenly spaced are runs of so many consecutive frames, as many as `count` has room for.
 
     Raises
     ------
@@ -125,7 +127,12 @@ def read_frames(path: Path, count: int | None) -> Frames:
     count = min(DEFAULT_FRAMES, frames.shape[0]) if count is None else count
     if frames.shape[0] < count:
         raise UsageError(f"{where}: {frames.shape[0]} frames, wanted {count}; pass a smaller --frames")
-    chosen = frames[np.arange(count) * frames.shape[0] // count].astype(np.float64)
+    if count < together:
+        raise UsageError(f"{where}: {count} of {frames.shape[0]} frames asked for, wanted at least {together} in a row")
+    runs = count // together
+    count = runs * together
+    starts = np.arange(runs) * (frames.shape[0] // together) // runs * together
+    chosen = frames[(starts[:, None] + np.arange(together)).ravel()].astype(np.float64)
     amplitudes = (np.sqrt(chosen) if unit == COUNTS else chosen).astype(np.float32).astype(np.float64)
     lit = amplitudes[amplitudes > 0]
     if lit.size == 0:

@@ -21,7 +21,8 @@ def answers_together(
     """
     kind, real = operand_dtype(question, dtype), computing_dtype(dtype)
     position = 1 if question.parameters.wrt == "target" else 0
-    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+    wide, device = jax.enable_x64(dtype == "float64"), jax.default_device(jax.devices("cpu")[0])
+    with wide, device, jax.default_matmul_precision("highest"):
         sources = question.prediction, question.target
         pairs = [tuple(jnp.asarray(np.array(array, jnp.dtype(kind))) for array in sources) for _ in codepaths]
         scale = scale_argument(question)

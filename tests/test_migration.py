@@ -83,7 +83,7 @@ def test_samples_that_are_off_by_one_relative_error_have_the_ratio_of_the_values
     p = t * (1 + np.tile([0.25, -0.25], 8).reshape(4, 4))
     q = l2_matched(p, t)
     new, _ = _each(torch_losses.amplitude_l2_mae, p, t)
-    assert _near(np.mean(new), ratios_of_data(t, SCALE).loss * np.mean(_legacy(q, t)[0]))
+    assert _near(np.mean(new), ratios_of_data(t, SCALE, normalization="l2_sample").loss * np.mean(_legacy(q, t)[0]))
 
 
 def test_the_ratio_of_the_gradients_is_met_where_the_signs_are_at_right_angles_to_the_prediction() -> None:
@@ -91,7 +91,7 @@ def test_the_ratio_of_the_gradients_is_met_where_the_signs_are_at_right_angles_t
     t = p * (1 + np.tile([0.25, -0.25], 8).reshape(4, 4))
     t = l2_matched(t, p)
     assert np.array_equal(np.sum(np.sign(p - t), axis=(1, 2, 3)), [0, 0, 0])
-    ratios = ratios_of_data(t, SCALE)
+    ratios = ratios_of_data(t, SCALE, normalization="l2_sample")
     new, legacy = (np.linalg.norm(_[1]) for _ in (_each(torch_losses.amplitude_l2_mae, p, t), _legacy(p, t)))
     assert _near(new, ratios.gradient * legacy)
     assert ratios.least < ratios.loss < ratios.gradient < ratios.largest
@@ -100,14 +100,52 @@ def test_the_ratio_of_the_gradients_is_met_where_the_signs_are_at_right_angles_t
 def test_photons_alone_give_the_ratios_of_equally_bright_samples() -> None:
     t = np.random.default_rng(1).permuted(np.tile(np.arange(1.0, 17.0), (6, 1)), axis=1).reshape(3, 2, 4, 4)
     s = float(torch_losses.intensity_scale(torch.tensor(t), 1e6))
-    found, wanted = ratios_of_data(t, s), ratios_of_photons(1e6, 2)
+    found, wanted = (
+        ratios_of_data(t, s, normalization="l2_sample"),
+        ratios_of_photons(1e6, 2, normalization="l2_sample"),
+    )
     for one, other in zip(
         (found.loss, found.gradient, found.least, found.largest),
         (wanted.loss, wanted.gradient, wanted.least, wanted.largest),
     ):
         assert _near(one, other)
-    assert ratios_of_photons(2.0**20, 4) == Ratios(2.0**-11, 2.0**-11, 2.0**-11, 2.0**-11)
-    assert ratios_of_photons(2.0**20, 4).times(64.0).loss == 2.0**-5
+    assert ratios_of_photons(2.0**20, 4, normalization="l2_sample") == Ratios(2.0**-11, 2.0**-11, 2.0**-11, 2.0**-11)
+    assert ratios_of_photons(2.0**20, 4, normalization="l2_sample").times(64.0).loss == 2.0**-5
+
+
+def test_one_norm_of_a_batch_has_one_factor_and_the_gain_takes_its_size_out() -> None:
+    p, t = _pair()
+    batch = l2_matched(p.reshape(1, -1, 6, 5), t.reshape(1, -1, 6, 5)).reshape(SHAPE)
+    legacy = float(torch_losses.amplitude_mae(torch.tensor(batch), torch.tensor(t), SCALE))
+    for normalization in ("l2_batch", "l2_view"):
+        for gain in ("unit_l2", "unit_rms"):
+            value = torch_losses.amplitude_l2_mae(torch.tensor(p), torch.tensor(t), scope="batch", gain=gain)
+            ratios = ratios_of_data(t, SCALE, normalization=normalization, gain=gain, batch_size=3)
+            assert _near(float(value), ratios.loss * legacy)
+            assert ratios.loss == ratios.gradient == ratios.least == ratios.largest
+            other = ratios_of_data(t, SCALE, normalization=normalization, gain=gain, batch_size=12)
+            assert _near(other.loss, ratios.loss / (2 if gain == "unit_l2" else 1))
+    assert ratios_of_photons(2.0**20, 4, normalization="l2_batch", batch_size=16).loss == 2.0**-13
+
+
+def test_norms_of_patterns_have_the_factors_of_patterns() -> None:
+    _, t = _pair()
+    found = ratios_of_data(t, SCALE, normalization="l2_patch", gain="unit_rms")
+    alone = ratios_of_data(t.reshape(6, 1, 6, 5), SCALE, normalization="l2_sample", gain="unit_rms")
+    assert found == alone and found.least < found.largest
+    assert ratios_of_photons(2.0**20, 4, normalization="l2_patch").loss == 2.0**-10
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"normalization": "none"}, "normalization: got 'none', wanted one of l2_batch, l2_view, l2_sample, l2_patch"),
+        ({"normalization": "l2_batch", "gain": "rms"}, "gain: got 'rms', wanted one of unit_l2, unit_rms"),
+    ],
+)
+def test_unknown_norms_and_gains_are_refused(how: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        ratios_of_data(ONE, 1.0, **how)
 
 
 R = 2.0**-12
@@ -246,6 +284,6 @@ def test_what_has_no_scale_is_refused(arguments: Any, error: type[Exception], sa
 )
 def test_targets_without_a_norm_are_refused(target: Array, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        ratios_of_data(target, 1.0)
+        ratios_of_data(target, 1.0, normalization="l2_sample")
     with pytest.raises(ValueError, match=r"loss: got shape \(2,\), wanted \(1,\), one mean per sample"):
         from_l2_match(np.ones(2), ONE)

@@ -67,7 +67,7 @@ def test_the_steps_until_adam_forgets_are_those_of_its_recursion() -> None:
     """v starts at 1, the squared gradients are r^2 from now on; counted until what is new is more than what is old."""
     shown = [int(number) for number in re.findall(r"(\d+) (?:steps )?for `unit_(?:l2|rms)`", " ".join(PAGE.split()))]
     assert len(shown) == 2
-    for steps, ratio in zip(shown, (1 / sqrt(4e9), 64 / sqrt(1e9))):
+    for steps, ratio in zip(shown, (1 / sqrt(64e9), 64 / sqrt(1e9))):
         old, new, counted = 1.0, 0.0, 0
         while new < old:
             old, new, counted = 0.999 * old, 0.999 * new + 0.001 * ratio**2, counted + 1

@@ -101,7 +101,7 @@ class AmplitudeLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras ships no 
         target, prediction = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
         precision = "float64" if "float64" in (self.dtype, prediction.dtype.real_dtype.name) else "float32"
         values = self.call(self._held(target, precision), self._held(prediction, precision))
-        if self._means_of_pixels(values, sample_weight, getattr(y_pred, "_keras_mask", None)):
+        if getattr(y_pred, "_keras_mask", None) is None and self._means_of_pixels(values, sample_weight):
             values = tf.reduce_mean(values, -1)
         weights = None if sample_weight is None else _broadcast(sample_weight, values)
         if self.mask is not None and self.per == "element":
@@ -109,13 +109,13 @@ class AmplitudeLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras ships no 
         carrier = values if prediction.dtype.is_complex else y_pred  # of the mask that a Keras layer may have set
         return _Reduction(self.name, self.reduction, precision)(values, carrier, weights)
 
-    def _means_of_pixels(self, values: Tensor, *weights: Any) -> bool:
+    def _means_of_pixels(self, values: Tensor, sample_weight: Any) -> bool:
         """Whether each pixel's channels may be averaged first, as Keras' own losses do: then the mean of all is theirs
-        in every bit. Not under a mask, nor where channels have weights of their own."""
+        in every bit. Not under a mask, nor with weights that have an axis for channels."""
         if self.mask is not None or values.shape.rank != 4 or self.reduction not in MEANS:
             return False
-        ranks = (tf.convert_to_tensor(weight).shape.rank for weight in weights if weight is not None)
-        return all(rank is not None and rank < 4 for rank in ranks)
+        rank = 0 if sample_weight is None else tf.convert_to_tensor(sample_weight).shape.rank
+        return rank is not None and rank < 4
 
     def _over_valid(self, values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Make Keras' mean over all elements the one over valid elements: all samples have equally many of them."""

@@ -20,6 +20,11 @@ relative error d, legacy_b = s T_b d, so the means are in the ratio 1 / (s mean 
 made of those of its samples; where each has equally many ties and c = 0, their norms are in the ratio rms(1 / (s T_b)).
 The scale of a data set makes s^2 mean T_b^2 = C nphotons: where all samples are equally bright, both ratios are
 1 / sqrt(C nphotons).
+
+Other scopes. Above a sample stands for whatever shares one norm: with l2_patch a pattern of n = H W elements, with
+l2_batch or l2_view the B samples of a batch, or of a view in it, of n = B C H W elements and T^2 = sum_b T_b^2. The
+latter is B mean T_b^2 in the mean over batches drawn from the data set, and then there is one factor, not one a sample:
+1 / (s sqrt(B mean T_b^2)) for unit_l2, and for unit_rms 1 / (s rms(t)), whatever B.
 """
 
 from dataclasses import dataclass, field, replace
@@ -28,13 +33,17 @@ from math import sqrt
 import numpy as np
 
 from conformance.case import Array, Float64
+from conformance.codepaths.config import MAE_GAINS, choose
 
 OPTIMIZERS = ("adam", "sgd")
+NORMALIZATIONS = ("l2_batch", "l2_view", "l2_sample", "l2_patch")
+SHARED = ("l2_batch", "l2_view")
+"""Where samples share a norm: `batch_size` of them."""
 
 
 @dataclass(frozen=True)
 class Ratios:
-    """Normalised over legacy: of the loss, of the gradient (at most), and the least and the largest of one sample's."""
+    """Normalised over legacy: of the loss, of the gradient at P = T (at most); the least and largest of one scope."""
 
     loss: float
     gradient: float
@@ -77,15 +86,37 @@ def norms(target: Array) -> Float64:
     return np.asarray(found)
 
 
-def ratios_of_photons(nphotons: float, channels: int) -> Ratios:
-    """Return the ratios of `unit_l2` where every pattern has `nphotons` photons: 1 / sqrt(C nphotons)."""
-    one = 1 / sqrt(channels * nphotons)
+def patterns_in_scope(channels: int, normalization: str, batch_size: int = 1) -> int:
+    """Return how many patterns share a norm: 1 with `l2_patch`, C with `l2_sample`, else `batch_size` times C."""
+    choose("normalization", normalization, NORMALIZATIONS)
+    return {"l2_patch": 1, "l2_sample": channels}.get(normalization, batch_size * channels)
+
+
+def ratios_of_photons(nphotons: float, channels: int, *, normalization: str, batch_size: int = 1) -> Ratios:
+    """Return the ratios of `unit_l2` where every pattern has `nphotons`: 1 / sqrt(photons that share a norm)."""
+    one = 1 / sqrt(patterns_in_scope(channels, normalization, batch_size) * nphotons)
     return Ratios(one, one, one, one)
 
 
-def ratios_of_data(target: Array, scale: float) -> Ratios:
-    """Return the ratios of `unit_l2` for targets (B, C, H, W) at the intensity scale of the legacy MAE."""
-    each = 1 / (scale * norms(target))
+def ratios_of_data(
+    target: Array, scale: float, *, normalization: str, gain: str = "unit_l2", batch_size: int = 1
+) -> Ratios:
+    """Return the ratios for targets (B, C, H, W) at the intensity scale of the legacy MAE.
+
+    `batch_size` is that of the training, of which `unit_l2` with `l2_batch` depends, and nothing else does; with
+    `l2_view` it is the number of samples that a batch has of one view.
+    """
+    choose("gain", gain, MAE_GAINS)
+    each = norms(target)
+    _, channels, height, width = target.shape
+    elements = patterns_in_scope(channels, normalization, batch_size) * height * width
+    factor = sqrt(elements) if gain == "unit_rms" else 1.0
+    if normalization in SHARED:
+        one = factor / (scale * sqrt(batch_size * float(np.mean(np.square(each)))))
+        return Ratios(one, one, one, one)
+    if normalization == "l2_patch":
+        each = norms(target.reshape(-1, 1, height, width))
+    each = factor / (scale * each)
     loss, gradient = 1 / np.mean(1 / each), np.sqrt(np.mean(np.square(each)))
     return Ratios(float(loss), float(gradient), float(np.min(each)), float(np.max(each)))
 

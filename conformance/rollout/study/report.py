@@ -63,7 +63,7 @@ def _mean(records: Records, words: list[str]) -> str:
 
 
 def _difference(records: Records, words: list[str]) -> str:
-    """Return one difference to the legacy MAE with its verdict, as in the tables of the core."""
+    """Return one difference to the legacy MAE with its verdict and power, as in the tables of the core."""
     metric, *factors = words
     chosen = _factors(factors)
     arm = chosen.pop("arm")
@@ -71,7 +71,7 @@ def _difference(records: Records, words: list[str]) -> str:
     found = [one for one in made if (one.arm, one.metric) == (arm, metric) and one.differences]
     if not found:
         raise ReportError(f"[[difference {' '.join(words)}]]: no pair is on record, wanted one; run the study")
-    return f"{found[0].mean:+.3f} ({verdicts(made)[arm, metric]})"
+    return f"{found[0].mean:+.3f} ({verdicts(made)[arm, metric]}, {found[0].power:.2f})"
 
 
 def _gates(records: Records, words: list[str]) -> str:
