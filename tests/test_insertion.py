@@ -41,12 +41,12 @@ def test_install_as_the_page_shows_it(framework: str, capsys: pytest.CaptureFixt
 def test_by_hand_in_keras() -> None:
     model = standin_keras.uncompiled_model(1, 16)
     run(SNIPPETS[1], model=model, realspace_loss=standin_keras.realspace_loss, negloglik=standin_keras.negloglik)
-    assert model.loss[1].scope == "sample" and model.loss[2] is standin_keras.negloglik
+    assert model.loss[1].scope == "batch" and model.loss[2] is standin_keras.negloglik
 
 
 def test_by_hand_in_torch() -> None:
     p, t = torch.rand((2, 3, 1, 4, 4), generator=torch.Generator().manual_seed(0))
-    assert torch.equal(run(SNIPPETS[2], pred_physics=p, obs_physics=t)["total_loss"], amplitude_l2_mae(p, t))
+    assert torch.equal(run(SNIPPETS[2], pred_physics=p, obs_physics=t)["total_loss"], amplitude_l2_mae(p, t, scope="batch"))
 
 
 @pytest.mark.parametrize("index", [3, 4], ids=["dropped-key", "bool"])
