@@ -46,7 +46,9 @@ def test_by_hand_in_keras() -> None:
 
 def test_by_hand_in_torch() -> None:
     p, t = torch.rand((2, 3, 1, 4, 4), generator=torch.Generator().manual_seed(0))
-    assert torch.equal(run(SNIPPETS[2], pred_physics=p, obs_physics=t)["total_loss"], amplitude_l2_mae(p, t, scope="batch"))
+    assert torch.equal(
+        run(SNIPPETS[2], pred_physics=p, obs_physics=t)["total_loss"], amplitude_l2_mae(p, t, scope="batch")
+    )
 
 
 @pytest.mark.parametrize("index", [3, 4], ids=["dropped-key", "bool"])
