@@ -1,0 +1,60 @@
+"""Many losses in one compiled program: each has its own answer, the one that it has alone."""
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from conformance.backends import load_backend
+from conformance.golden import GoldenSet
+from conformance.liars import gate
+from conformance.liars.bank import bank
+from conformance.liars.score import Kill, Score
+from conformance.tolerance import loss_scale
+from conformance.verdict import judge_answer
+
+CASES = ("l2-field-mask", "nll-mask-clamp", "l2-view-ids", "l2-wrt-target-batch")
+COMPILERS = (
+    ("torch", "conformance.liars.torch_together", "aot_eager"),
+    ("tensorflow", "conformance.liars.tensorflow_together", "function"),
+    ("jax", "jax_together", "jit"),
+    ("jax", "jax_together", "grad_of_jit"),
+)
+
+
+@pytest.mark.parametrize(("framework", "module", "compiler"), COMPILERS)
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_a_right_loss_passes_between_two_wrong_ones(
+    golden: GoldenSet, framework: str, module: str, compiler: str, dtype: str
+) -> None:
+    backend = load_backend(framework)
+    asked = [case for case in golden.cases if case.question.case_id in CASES and case.question.holds(dtype)]
+    assert len(asked) >= 2
+    for case in asked:
+        right = backend.shipped(case.question)
+
+        def wrong(*operands: Any, right: Any = right, **arrays: Any) -> Any:
+            return right(*operands, **arrays) * 1.125
+
+        scale = loss_scale(case.truth.gradient, dtype)
+        ask = import_module(module).answers_together
+        answers = ask([wrong, right, wrong], case.question, dtype, compiler, scale)
+        said = [judge_answer(case, answer, dtype, "strict")[0] for answer in answers]
+        assert said == ["fail", "pass", "fail"], case.question.case_id
+
+
+@pytest.mark.parametrize(("by", "status"), [("value", "equivalent"), ("gradient", "equivalent"), ("error", "survived")])
+def test_a_compiler_that_fails_is_no_proof_that_it_undid_a_lie(
+    golden: GoldenSet, monkeypatch: pytest.MonkeyPatch, by: str, status: str
+) -> None:
+    liar = bank("torch")[0]
+    alive = Score(liar.name, "torch", "float32", "compile", (), 5)
+    dead = Score(liar.name, "torch", "float32", "compile", (Kill("l2-typical", 2.0, by),), 5)
+    told = iter([alive, dead])
+    monkeypatch.setattr(gate, "score", lambda *_, **__: next(told))
+    task = gate.Task("torch", "compile", "float32", (liar.name,), {})
+    assert gate._alone(task, liar, load_backend("torch"), golden.cases).status == status
+    told = iter([alive, dead])
+    uncompiled = gate.Task("torch", "aot_eager", "float32", (liar.name,), {})
+    assert gate._alone(uncompiled, liar, load_backend("torch"), golden.cases).status == "survived"
+    assert next(told) is dead
