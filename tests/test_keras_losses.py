@@ -157,6 +157,20 @@ def test_a_mask_that_a_keras_layer_set_is_respected() -> None:
     close(keras_losses.AmplitudeMAE()(T, y_pred), ELEMENTS[VALID].mean())
 
 
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean_with_sample_weight"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_layer_mask_of_pixels_counts_each_of_their_channels(reduction: str, channels: int) -> None:
+    y_pred, hidden = tf.constant(P), VALID[..., :channels]
+    y_pred._keras_mask = tf.constant(hidden)
+    seen = np.broadcast_to(hidden, SHAPE)
+    loss = keras_losses.AmplitudeMAE(reduction=reduction)
+    close(loss(T, y_pred), ELEMENTS[seen].mean(), 1e-13)
+    weight = WEIGHTS["samples"]
+    full = np.broadcast_to(weight[:, None, None, None], SHAPE)
+    divisor = full[seen].sum() if reduction == "mean_with_sample_weight" else seen.sum()
+    close(loss(T, y_pred, weight), (full * ELEMENTS)[seen].sum() / divisor, 1e-13)
+
+
 @pytest.mark.parametrize("dtype", [None, "float64", "float16", "bfloat16", "mixed_float16"])
 def test_the_computing_dtype_is_the_widest_of_prediction_object_and_float32(dtype: str | None) -> None:
     policy = keras.dtype_policies.get(dtype) if dtype == "mixed_float16" else dtype

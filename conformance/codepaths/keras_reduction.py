@@ -101,9 +101,12 @@ class AmplitudeLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras ships no 
         target, prediction = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
         precision = "float64" if "float64" in (self.dtype, prediction.dtype.real_dtype.name) else "float32"
         values = self.call(self._held(target, precision), self._held(prediction, precision))
-        if getattr(y_pred, "_keras_mask", None) is None and self._means_of_pixels(values, sample_weight):
+        hidden = getattr(y_pred, "_keras_mask", None)
+        if hidden is None and self._means_of_pixels(values, sample_weight):
             values = tf.reduce_mean(values, -1)
         weights = None if sample_weight is None else _broadcast(sample_weight, values)
+        if weights is None and hidden is not None and self.reduction == "mean_with_sample_weight":
+            weights = tf.ones_like(values)  # or Keras divides by the sum of its mask, whatever that is broadcast to
         if self.mask is not None and self.per == "element":
             values, weights = self._over_valid(values, weights)
         carrier = values if prediction.dtype.is_complex else y_pred  # of the mask that a Keras layer may have set
