@@ -159,11 +159,12 @@ def _torch_steps(factor: float, settings: Settings) -> list[Array]:
     weights = torch.nn.Parameter(torch.rand(7, dtype=torch.float64))
     draw = np.random.default_rng(3)
     of: torch.optim.Optimizer
+    decay = factor * settings.mae_weight * 2.0**-5  # inside SGD and Torch's Adam it is one of the gradients
     if settings.optimizer == "adam":
-        assert settings.adam_epsilon is not None
-        of = torch.optim.Adam([weights], lr=settings.learning_rate, eps=settings.adam_epsilon)
+        epsilon = settings.adam_epsilon
+        assert epsilon is not None
+        of = torch.optim.Adam([weights], lr=settings.learning_rate, eps=epsilon, weight_decay=decay)
     else:
-        decay = factor * settings.mae_weight * 2.0**-5  # inside SGD it is one of the gradients
         of = torch.optim.SGD([weights], lr=settings.learning_rate, momentum=0.75, weight_decay=decay)
     found = []
     for _ in range(20):
