@@ -165,13 +165,12 @@ def migrate(
     elements = patterns * rows * columns
     epsilon = None if optimizer == "sgd" else adam_epsilon or DEFAULT_EPSILON
     legacy = Settings(mae_weight, learning_rate, optimizer, epsilon, clip_norm, min_delta)
+    scope_name = normalization.removeprefix("l2_")
     if normalization in SHARED:
-        shared = (
-            f"{batch_size} x {channels} x {rows} x {columns} = {elements} elements, a batch of {batch_size} samples"
-        )
+        shape, whose = f"{batch_size} x {channels} x {rows} x {columns}", f"{batch_size} samples of one {scope_name}"
     else:
-        shared = f"{patterns} x {rows} x {columns} = {elements} elements, one {normalization.removeprefix('l2_')}"
-    about += f"; one norm over {shared}"
+        shape, whose = f"{patterns} x {rows} x {columns}", f"one {scope_name}"
+    about += f"; one norm over {shape} = {elements} elements, {whose}"
     if divisor != "none":
         about += "; the legacy MAE is divided by the mean amplitude"
     _show(legacy, {"unit_l2": ratios, "unit_rms": ratios.times(sqrt(elements))}, about)

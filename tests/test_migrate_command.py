@@ -89,7 +89,8 @@ def test_one_norm_for_a_batch_is_what_is_shown_unless_told_otherwise(scan: Path)
     """1 / sqrt(16 x 4 x 2^20) = 2^-13; 16 x 4 x 64 x 64 elements, whose root is 2^9."""
     said = _migrate("--n", "64", "--channels", "4", "--nphotons", "1048576")[1]
     assert _rows(said)["value of the loss, legacy = 1"] == ["1", "0.0001221", "0.0625"]
-    assert "one norm over 16 x 4 x 64 x 64 = 262144 elements, a batch of 16 samples" in said
+    assert "one norm over 16 x 4 x 64 x 64 = 262144 elements, 16 samples of one batch" in said
+    assert "elements, 16 samples of one view" in _migrate("--n", "4", "--normalization", "l2_view")[1]
     rows = _rows(_migrate("--data", str(scan), "--intensity-scale", "0.5", "--batch-size", "11")[1])
     assert rows["value of the loss, legacy = 1"] == ["1", "0.09091", "0.603"]  # 2 / sqrt(11 x 44), 2 / sqrt(44 / 4)
     assert "least factor of what shares a norm" not in rows

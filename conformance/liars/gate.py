@@ -22,7 +22,7 @@ from conformance.verdict import judge_answer
 
 MODES = {"torch": ("eager", "aot_eager", "compile"), "tensorflow": ("eager", "function", "xla")}
 ON_REQUEST = ("compile",)
-"""Inductor takes about ten minutes for the bank on two cores. `aot_eager` is torch.compile without generated code."""
+"""Inductor took 20 minutes for the bank on two busy cores. `aot_eager` is torch.compile without generated code."""
 COMPILERS = {"aot_eager": "aot_eager", "compile": "inductor", "function": "function", "xla": "xla"}
 """What compiles many losses at once, by mode."""
 ALONE = {"aot_eager": "compile"}

@@ -4,8 +4,8 @@
 of forward and backward, run without code of its own.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,11 +19,18 @@ from conformance.case import Question
 from conformance.tolerance import computing_dtype
 
 
-def casts_kept() -> AbstractContextManager[Any]:
-    """Make Inductor round where a loss casts to a narrower dtype and back; by default it leaves both casts out."""
+@contextmanager
+def casts_kept() -> Iterator[None]:
+    """Make Inductor round where a loss casts to a narrower dtype and back; by default it leaves both casts out.
+
+    What is compiled before is not used within, nor what is compiled within after.
+    """
     torch._dynamo.reset()
-    patch: AbstractContextManager[Any] = torch._inductor.config.patch(emulate_precision_casts=True)
-    return patch
+    try:
+        with torch._inductor.config.patch(emulate_precision_casts=True):
+            yield
+    finally:
+        torch._dynamo.reset()
 
 
 def answers_together(
