@@ -12,37 +12,42 @@ from conformance.case import Question
 from conformance.tolerance import computing_dtype
 
 
-def answers_together(
-    codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str, loss_scale: float = 1.0
-) -> list[Answer]:
-    """Return the answer of each codepath to one question; `compiler` is `jit` or `grad_of_jit`.
+def program(
+    codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str
+) -> Callable[[Question, float], list[Answer]]:
+    """Return one program of all codepaths, for questions that differ from this one in numbers only.
 
-    In `jit` values and gradients are one program; in `grad_of_jit` the values are, and JAX differentiates it.
+    In `jit` values and gradients are compiled as one; in `grad_of_jit` the values are, and JAX differentiates that.
     """
     kind, real = operand_dtype(question, dtype), computing_dtype(dtype)
     position = 1 if question.parameters.wrt == "target" else 0
-    wide, device = jax.enable_x64(dtype == "float64"), jax.default_device(jax.devices("cpu")[0])
-    with wide, device, jax.default_matmul_precision("highest"):
-        sources = question.prediction, question.target
-        pairs = [tuple(jnp.asarray(np.array(array, jnp.dtype(kind))) for array in sources) for _ in codepaths]
-        scale = scale_argument(question)
-        given = () if scale is None else (jnp.asarray(scale, real),)
-        keywords = {name: jnp.asarray(np.array(array)) for name, array in keyword_operands(question).items()}
 
-        def values(own: list[Any], others: list[Any], given: Any, keywords: Any) -> list[Any]:
-            both = zip(own, others) if position == 0 else zip(others, own)
-            return [codepath(*pair, *given, **keywords) for codepath, pair in zip(codepaths, both)]
+    def values(own: list[Any], others: list[Any], given: Any, keywords: Any) -> list[Any]:
+        both = zip(own, others) if position == 0 else zip(others, own)
+        return [codepath(*pair, *given, **keywords) for codepath, pair in zip(codepaths, both)]
 
-        called = jax.jit(values) if compiler == "grad_of_jit" else values
+    called = jax.jit(values) if compiler == "grad_of_jit" else values
 
-        def total(*operands: Any) -> tuple[Any, Any]:
-            found = called(*operands)
-            return sum(jnp.sum(value.astype(real)) for value in found) * jnp.asarray(loss_scale, real), found
+    def total(own: list[Any], others: list[Any], given: Any, keywords: Any, loss_scale: Any) -> tuple[Any, Any]:
+        found = called(own, others, given, keywords)
+        return sum(jnp.sum(value.astype(real)) for value in found) * loss_scale, found
 
-        run = jax.value_and_grad(total, has_aux=True)
-        own, others = [pair[position] for pair in pairs], [pair[1 - position] for pair in pairs]
-        (_, found), gradients = (jax.jit(run) if compiler == "jit" else run)(own, others, given, keywords)
-        slopes = [np.asarray(gradient) for gradient in gradients]
-    # jax.grad of a complex operand is the conjugate of d/dRe + i d/dIm
-    slopes = [np.conj(slope) if np.iscomplexobj(slope) else slope for slope in slopes]
-    return [Answer.of(np.asarray(value), slope, loss_scale) for value, slope in zip(found, slopes)]
+    differentiated = jax.value_and_grad(total, has_aux=True)
+    run = jax.jit(differentiated) if compiler == "jit" else differentiated
+
+    def ask(question: Question, loss_scale: float) -> list[Answer]:
+        wide, device = jax.enable_x64(dtype == "float64"), jax.default_device(jax.devices("cpu")[0])
+        with wide, device, jax.default_matmul_precision("highest"):
+            sources = question.prediction, question.target
+            pairs = [tuple(jnp.asarray(np.array(array, jnp.dtype(kind))) for array in sources) for _ in codepaths]
+            scale = scale_argument(question)
+            given = () if scale is None else (jnp.asarray(scale, real),)
+            keywords = {name: jnp.asarray(np.array(array)) for name, array in keyword_operands(question).items()}
+            own, others = [pair[position] for pair in pairs], [pair[1 - position] for pair in pairs]
+            (_, found), gradients = run(own, others, given, keywords, jnp.asarray(loss_scale, real))
+            slopes = [np.asarray(gradient) for gradient in gradients]
+        # jax.grad of a complex operand is the conjugate of d/dRe + i d/dIm
+        slopes = [np.conj(slope) if np.iscomplexobj(slope) else slope for slope in slopes]
+        return [Answer.of(np.asarray(value), slope, loss_scale) for value, slope in zip(found, slopes)]
+
+    return ask

@@ -4,14 +4,14 @@ Prints one line per framework, mode and dtype, and exits with 1 if a right codep
 LARGEST_MARGIN of a tolerance outside declared ties.
 
 What compiles is given all strategies of a case as one program, each with operands of its own: a compiler takes seconds
-for each program, and less than one for each loss in it.
+for each program, and less than one for each loss in it. Cases that differ in nothing but their numbers share it.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from math import isnan
 from multiprocessing import get_context
@@ -20,10 +20,11 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parent))  # the parallel workers import this file by its path
 
-from right_codepaths import STRATEGIES, Strategy, turns
+from margins_record import Line, Worst, added_up, keep, kept, table
+from right_codepaths import STRATEGIES, Strategy, kind, turns
 
-from conformance.backends import Backend, load_backend
-from conformance.case import ALL_DTYPES, Case
+from conformance.backends import Answer, Backend, load_backend
+from conformance.case import ALL_DTYPES, Case, Question
 from conformance.check import select
 from conformance.golden import load
 from conformance.judge import judge_case, modes_of
@@ -31,8 +32,6 @@ from conformance.liars.operations import FRAMEWORKS
 from conformance.tolerance import loss_scale
 from conformance.verdict import Verdict, judge_answer
 
-LARGEST_MARGIN = 0.5
-"""A bound that right code fills by more than half would reject, or nearly, the next right code that is written."""
 SHARE = {
     "torch": {"compile": 4},
     "tensorflow": {"eager": 4, "persistent": 4, "xla": 4},
@@ -46,7 +45,7 @@ TOGETHER = {
     ("jax", "jit"): ("jax_together", "jit"),
     ("jax", "grad_of_jit"): ("jax_together", "grad_of_jit"),
 }
-"""What compiles the strategies of one case as one program: a module with `answers_together`, and its compiler."""
+"""What compiles the strategies of one kind of case as one program: a module with `program`, and its compiler."""
 SLOWEST_FIRST = ("compile", "vmap", "eager", "xla")
 THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 """The arrays are small, and each mode has a process of its own."""
@@ -64,34 +63,25 @@ class Task:
     device: str
     every: bool
     turn: int
+    record: Path | None
 
 
-@dataclass(frozen=True)
-class Line:
-    """What a framework's verdicts in one mode and dtype come to; a worst one is (margin, strategy, case)."""
+def _share(task: Task) -> int:
+    """Return how many strategies a case is put to."""
+    everything = len(task.strategies)
+    return everything if task.every else min(everything, SHARE[task.framework].get(task.mode, everything))
 
-    framework: str
-    mode: str
-    dtype: str
-    judged: int
-    skipped: int
-    value: tuple[float, str, str]
-    gradient: tuple[float, str, str]
-    tied: tuple[float, str, str]
-    rejected: tuple[str, ...]
-    seconds: float
 
-    @property
-    def good(self) -> bool:
-        """Nothing is rejected, something was judged, and no margin is above the largest one."""
-        return self.judged > 0 and not self.rejected and max(self.value[0], self.gradient[0]) <= LARGEST_MARGIN
+def _ways(task: Task) -> tuple[int, ...]:
+    """Return in which turns each case is asked, of as many as there are strategies."""
+    share = _share(task)
+    return tuple(sorted({(task.turn * share + step) % len(task.strategies) for step in range(share)}))
 
 
 def asked(task: Task, cases: Sequence[Case], dtype: str) -> Iterator[tuple[Strategy, Case]]:
     """Return the pairs of strategy and case that a task is made of."""
     strategies = [strategy for strategy in STRATEGIES if strategy.name in task.strategies]
-    share = len(strategies) if task.every else SHARE[task.framework].get(task.mode, len(strategies))
-    return turns(strategies, cases, dtype, share, task.turn)
+    return turns(strategies, cases, dtype, _share(task), task.turn)
 
 
 def _one_by_one(
@@ -111,19 +101,23 @@ def _together(
 ) -> Iterator[tuple[str, Verdict]]:
     """Judge what one program answers for all strategies of a case; one by one where there is no such program."""
     module, compiler = TOGETHER[task.framework, task.mode]
-    answers_together = import_module(module).answers_together
+    program = import_module(module).program
     strategies_of: dict[str, tuple[Case, list[Strategy]]] = {}
     for strategy, case in pairs:
         strategies_of.setdefault(case.question.case_id, (case, []))[1].append(strategy)
-    for case, strategies in strategies_of.values():
+    made: dict[object, Callable[[Question, float], list[Answer]]] = {}
+    for case, strategies in sorted(strategies_of.values(), key=lambda pair: str(kind(pair[0]))):
         question = case.question
+        codepaths = [strategy.codepath(task.framework, question, task.mode) for strategy in strategies]
+        answers: list[Answer] = []
         try:
-            codepaths = [strategy.codepath(task.framework, question, task.mode) for strategy in strategies]
-            scale = loss_scale(case.truth.gradient, dtype)
-            answers = answers_together(codepaths, question, dtype, compiler, scale) if question.holds(dtype) else []
+            if question.holds(dtype):
+                alike = kind(case), *codepaths
+                if alike not in made:  # those before are of no more use
+                    made = {alike: program(codepaths, question, dtype, compiler)}
+                answers = made[alike](question, loss_scale(case.truth.gradient, dtype))
         except Exception as error:
             print(f"    one by one, {question.case_id} {dtype}: {type(error).__name__}", flush=True)
-            answers = []
         if not answers:
             yield from _one_by_one(task, backend, dtype, [(strategy, case) for strategy in strategies])
         for strategy, answer in zip(strategies, answers):
@@ -133,16 +127,18 @@ def _together(
             yield strategy.name, Verdict(*names, status, value, gradient, has_ties=case.has_ties, message=message)
 
 
-def _summary(task: Task, dtype: str, found: Sequence[tuple[str, Verdict]], seconds: float) -> Line:
+def _summary(task: Task, suite: str, dtype: str, found: Sequence[tuple[str, Verdict]], seconds: float) -> Line:
     judged = [(name, verdict) for name, verdict in found if verdict.status != "skip"]
 
-    def worst(margins: Iterable[tuple[float, str, str]]) -> tuple[float, str, str]:
+    def worst(margins: Iterable[Worst]) -> Worst:
         return max(((margin, name, case) for margin, name, case in margins if not isnan(margin)), default=(0.0, "", ""))
 
     return Line(
+        suite,
         task.framework,
         task.mode,
         dtype,
+        _ways(task),
         len(judged),
         len(found) - len(judged),
         worst((v.value_margin, name, v.case_id) for name, v in judged),
@@ -153,7 +149,7 @@ def _summary(task: Task, dtype: str, found: Sequence[tuple[str, Verdict]], secon
     )
 
 
-def _described(worst: tuple[float, str, str]) -> str:
+def _described(worst: Worst) -> str:
     margin, name, case = worst
     return f"{margin:5.3f} {f'{name} {case}' if case else '-':44}"
 
@@ -174,7 +170,8 @@ def measure(task: Task) -> list[Line]:
     """Judge one framework in one mode, dtype by dtype, and show each as soon as it is there."""
     backend = load_backend(task.framework)
     backend.environment(task.device)
-    cases = select(load().cases, task.patterns)
+    golden = load()
+    cases = select(golden.cases, task.patterns)
     lines = []
     for dtype in task.dtypes:
         start = perf_counter()
@@ -182,8 +179,10 @@ def measure(task: Task) -> list[Line]:
         if (task.framework, task.mode) in TOGETHER and task.device == "cpu":
             judge = _together
         found = list(judge(task, backend, dtype, asked(task, cases, dtype)))
-        lines.append(_summary(task, dtype, found, perf_counter() - start))
+        lines.append(_summary(task, golden.digest[:12], dtype, found, perf_counter() - start))
         show(lines[-1])
+        if task.record is not None:
+            keep(task.record, lines[-1])
     return lines
 
 
@@ -198,6 +197,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--every", action="store_true", help="every strategy in every mode")
     parser.add_argument("--turn", type=int, default=0, help="other strategies where not every one is asked")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--record", type=Path, metavar="FILE", help="add each line to FILE; leave out what it holds")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="print what FILE holds as a table, and stop")
     parser.add_argument("--list", action="store_true", help="say how the strategies are written, and stop")
     return parser.parse_args()
 
@@ -205,6 +206,23 @@ def _arguments() -> argparse.Namespace:
 def _apart(framework: str, mode: str, dtypes: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Return dtypes that share a process: all of them, but where all is compiled anew for each."""
     return [(dtype,) for dtype in dtypes] if (framework, mode) in TOGETHER else [dtypes]
+
+
+def _not_on_record(tasks: Sequence[Task], lines: Sequence[Line]) -> list[Task]:
+    """Return the tasks without what has been asked."""
+    ways = {line.what: set(line.ways) for line in lines}
+    left = [
+        replace(
+            task,
+            dtypes=tuple(
+                dtype
+                for dtype in task.dtypes
+                if not set(_ways(task)) <= ways.get((task.framework, task.mode, dtype), set())
+            ),
+        )
+        for task in tasks
+    ]
+    return [task for task in left if task.dtypes]
 
 
 def main() -> int:
@@ -216,12 +234,20 @@ def main() -> int:
             print(f"{strategy.name}: {strategy.written}{traced}")
         return 0
     names = tuple(given.strategy or [strategy.name for strategy in STRATEGIES])
+    if given.table:
+        print(table(added_up(kept(given.table, load().digest[:12]))), end="")
+        return 0
+    if given.record and (given.strategy or given.case or given.device != "cpu"):
+        print("--record keeps whole runs on a CPU: leave out --strategy, --case and --device", file=sys.stderr)
+        return 2
     tasks = [
-        Task(framework, mode, dtypes, names, tuple(given.case), given.device, given.every, given.turn)
+        Task(framework, mode, dtypes, names, tuple(given.case), given.device, given.every, given.turn, given.record)
         for framework in given.framework or FRAMEWORKS
         for mode in modes_of(load_backend(framework), given.mode or ("all",))
         for dtypes in _apart(framework, mode, tuple(given.dtype or ALL_DTYPES))
     ]
+    if given.record:
+        tasks = _not_on_record(tasks, added_up(kept(given.record, load().digest[:12])))
     tasks.sort(key=lambda task: SLOWEST_FIRST.index(task.mode) if task.mode in SLOWEST_FIRST else len(SLOWEST_FIRST))
     os.environ.update(THREADS)
     print(
@@ -230,7 +256,7 @@ def main() -> int:
         flush=True,
     )
     good = True
-    with get_context("spawn").Pool(min(given.processes, len(tasks)), maxtasksperchild=1) as pool:
+    with get_context("spawn").Pool(max(1, min(given.processes, len(tasks))), maxtasksperchild=1) as pool:
         for lines in pool.imap_unordered(measure, tasks, chunksize=1):
             good = good and all(line.good for line in lines)
     print("no right codepath is rejected" if good else "NOT GOOD: see above")

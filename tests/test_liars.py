@@ -117,13 +117,15 @@ def test_changes_of_different_parts_compose_and_of_the_same_part_do_not() -> Non
 
 
 def test_an_honest_loss_passes_beside_a_liar_in_one_compiled_graph(golden: GoldenSet) -> None:
-    from conformance.liars.torch_together import answers_together
+    from conformance.liars.torch_together import program
 
     backend = load_backend("torch")
     case = next(case for case in golden.cases if case.question.case_id == "l2-typical")
     detached = next(liar for liar in BANK if liar.name == "norm-detached")
     honest = HONEST["amplitude_l2_mae"](operations("torch"))
-    answers = answers_together([honest, detached.codepaths(backend)(case.question)], case.question, "float32")
+    answers = program([honest, detached.codepaths(backend)(case.question)], case.question, "float32", "inductor")(
+        case.question, 1.0
+    )
     assert [judge_answer(case, answer, "float32", "strict")[0] for answer in answers] == ["pass", "fail"]
 
 
@@ -137,12 +139,14 @@ def test_a_right_loss_that_is_rejected_beside_wrong_ones_stops_the_gate(golden: 
 
 @pytest.mark.parametrize("mode", ["function", "xla"])
 def test_an_honest_loss_passes_beside_a_liar_in_one_tensorflow_function(golden: GoldenSet, mode: str) -> None:
-    from conformance.liars.tensorflow_together import answers_together
+    from conformance.liars.tensorflow_together import program
 
     backend = load_backend("tensorflow")
     for name, liar in (("l2-typical", "norm-detached"), ("nll-typical", "nll-no-graph")):
         case = next(case for case in golden.cases if case.question.case_id == name)
         lie = next(one for one in BANK if one.name == liar)
         honest = backend.shipped(case.question)
-        answers = answers_together([lie.codepaths(backend)(case.question), honest], case.question, "float32", mode)
+        answers = program([lie.codepaths(backend)(case.question), honest], case.question, "float32", mode)(
+            case.question, 1.0
+        )
         assert [judge_answer(case, answer, "float32", "strict")[0] for answer in answers] == ["fail", "pass"]

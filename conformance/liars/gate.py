@@ -112,13 +112,13 @@ def _alone(task: Task, liar: Liar, backend: Backend, cases: Sequence[Case]) -> S
 
 def _together(task: Task, liars: Sequence[Liar], cases: Sequence[Case]) -> Iterator[Score]:
     """Compile many liars at once; whoever that does not kill is asked alone."""
-    answers_together = import_module(f"conformance.liars.{task.framework}_together").answers_together
+    program = import_module(f"conformance.liars.{task.framework}_together").program
     backend = load_backend(task.framework)
     for case, members in gathered(liars, cases, task.dtype, task.hints):
         try:
             codepaths = [liar.codepaths(backend)(case.question) for liar in members]
             codepaths.append(backend.shipped(case.question))
-            answers = answers_together(codepaths, case.question, task.dtype, COMPILERS[task.mode])
+            answers = program(codepaths, case.question, task.dtype, COMPILERS[task.mode])(case.question, 1.0)
         except Exception:  # one of them does not compile, or not beside the others
             answers = []
         if answers:

@@ -10,26 +10,25 @@ from conformance.backends.answer import Answer, keyword_operands, operand_dtype,
 from conformance.case import Question
 from conformance.tolerance import computing_dtype
 
+Program = Callable[[Question, float], list[Answer]]
+"""Asks every loss in it a question: (question, loss_scale) -> an answer for each."""
 
-def answers_together(
-    codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str, loss_scale: float = 1.0
-) -> list[Answer]:
-    """Return the answer of each codepath to one question; `compiler` is `function` or `xla`.
 
-    The gradient is that of `loss_scale` times the sum of the value, divided by it again in float64.
+def program(codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str) -> Program:
+    """Return one program of all codepaths, for questions that differ from this one in numbers only.
+
+    `compiler` is `function` or `xla`. The gradients are those of `loss_scale` times the sum of each value, divided by
+    it again in float64.
 
     Raises
     ------
     Exception
-        Whatever one of them, or the compiler, raises: ask them one by one then.
+        When called: whatever a codepath, or the compiler, raises. Ask them one by one then.
     """
     kind, real = operand_dtype(question, dtype), computing_dtype(dtype)
     position = 1 if question.parameters.wrt == "target" else 0
-    scale = scale_argument(question)
-    given = [] if scale is None else [tf.constant(scale, real)]
-    keywords = {name: tf.constant(array) for name, array in keyword_operands(question).items()}
 
-    def step(pairs: list[list[Any]], given: list[Any], keywords: dict[str, Any]) -> list[tuple[Any, Any]]:
+    def step(pairs: list[list[Any]], given: list[Any], keywords: dict[str, Any], loss_scale: Any) -> list[Any]:
         answers = []
         for codepath, pair in zip(codepaths, pairs):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -39,15 +38,24 @@ def answers_together(
             answers.append((value, tape.gradient(total, pair[position])))
         return answers
 
-    pairs = [[tf.cast(tf.constant(a), kind) for a in (question.prediction, question.target)] for _ in codepaths]
-    answers = tf.function(step, jit_compile=compiler == "xla", autograph=False)(pairs, given, keywords)
-    none = np.zeros(question.prediction.shape, kind)
-    return [
-        Answer.of(
-            np.asarray(value),
-            none if gradient is None else np.asarray(tf.convert_to_tensor(gradient)),
-            loss_scale,
-            misdeeds=() if gradient is not None else ("no gradient",),
-        )
-        for value, gradient in answers
-    ]
+    called = tf.function(step, jit_compile=compiler == "xla", autograph=False)
+
+    def ask(question: Question, loss_scale: float) -> list[Answer]:
+        scale = scale_argument(question)
+        given = [] if scale is None else [tf.constant(scale, real)]
+        keywords = {name: tf.constant(array) for name, array in keyword_operands(question).items()}
+        sources = question.prediction, question.target
+        pairs = [[tf.cast(tf.constant(array), kind) for array in sources] for _ in codepaths]
+        answers = called(pairs, given, keywords, tf.constant(loss_scale, tf.float64))
+        none = np.zeros(question.prediction.shape, kind)
+        return [
+            Answer.of(
+                np.asarray(value),
+                none if gradient is None else np.asarray(tf.convert_to_tensor(gradient)),
+                loss_scale,
+                misdeeds=() if gradient is not None else ("no gradient",),
+            )
+            for value, gradient in answers
+        ]
+
+    return ask

@@ -18,6 +18,9 @@ from conformance.backends.torch_precision import full_precision
 from conformance.case import Question
 from conformance.tolerance import computing_dtype
 
+Program = Callable[[Question, float], list[Answer]]
+"""Asks every loss in it a question: (question, loss_scale) -> an answer for each."""
+
 
 @contextmanager
 def casts_kept() -> Iterator[None]:
@@ -33,50 +36,62 @@ def casts_kept() -> Iterator[None]:
         torch._dynamo.reset()
 
 
-def answers_together(
-    codepaths: Sequence[Callable[..., Any]],
-    question: Question,
-    dtype: str,
-    compiler: str = "inductor",
-    loss_scale: float = 1.0,
-) -> list[Answer]:
-    """Return the answer of each codepath to one question, all compiled as one graph.
+def program(codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str) -> Program:
+    """Return one compiled graph of all codepaths, for questions that differ from this one in numbers only.
 
-    The gradient is that of `loss_scale` times the sum of the value, divided by it again in float64.
+    It is compiled at the first call, and of use until another one is made. The gradients are those of `loss_scale`
+    times the sum of the values, divided by it again in float64.
 
     Raises
     ------
     Exception
-        Whatever one of them, or the compiler, raises: ask them one by one then.
+        When called: whatever a codepath, or the compiler, raises. Ask them one by one then.
     """
     kind, real = getattr(torch, operand_dtype(question, dtype)), getattr(torch, computing_dtype(dtype))
-    pairs = [[torch.tensor(array, dtype=kind) for array in (question.prediction, question.target)] for _ in codepaths]
     position = 1 if question.parameters.wrt == "target" else 0
-    own = [pair[position].requires_grad_() for pair in pairs]
-    scale = scale_argument(question)
-    given = [] if scale is None else [torch.tensor(scale, dtype=real)]
-    keywords = {name: torch.tensor(array) for name, array in keyword_operands(question).items()}
 
     def step(pairs: list[list[Any]], given: list[Any], keywords: dict[str, Any]) -> list[Any]:
         return [codepath(*pair, *given, **keywords) for codepath, pair in zip(codepaths, pairs)]
 
-    with full_precision(), compiling("compile"):
-        try:  # without guards: it is called this once, and nothing else is compiled for it that could need them
-            torch._dynamo.reset()
-            alone: Any = {"guard_filter_fn": lambda guards: [False for _ in guards]}
-            values = torch.compile(step, dynamic=False, fullgraph=True, backend=compiler, options=alone)(
-                pairs, given, keywords
+    # without guards: it meets questions of one kind, and nothing else is compiled for it that could need them
+    options: Any = {"guard_filter_fn": lambda guards: [False for _ in guards]}
+    torch._dynamo.reset()
+    whole = torch.compile(step, dynamic=False, fullgraph=True, backend=compiler, options=options)
+    in_pieces = torch.compile(step, dynamic=False, backend=compiler)
+    one_graph = True
+
+    def called(*operands: Any) -> list[Any]:
+        nonlocal one_graph
+        if one_graph:
+            try:
+                return whole(*operands)
+            except Exception:
+                one_graph = False
+                torch._dynamo.reset()
+        return in_pieces(*operands)
+
+    def ask(question: Question, loss_scale: float) -> list[Answer]:
+        sources = question.prediction, question.target
+        pairs = [[torch.tensor(array, dtype=kind) for array in sources] for _ in codepaths]
+        own = [pair[position].requires_grad_() for pair in pairs]
+        scale = scale_argument(question)
+        given = [] if scale is None else [torch.tensor(scale, dtype=real)]
+        keywords = {name: torch.tensor(array) for name, array in keyword_operands(question).items()}
+        with full_precision(), compiling("compile"):
+            values = called(pairs, given, keywords)
+            total = sum(value.double().sum() for value in values if value.requires_grad) * loss_scale
+            found = torch.autograd.grad(total, own, allow_unused=True)
+        missing = [() if gradient is not None else ("no gradient",) for gradient in found]
+        gradients = [torch.zeros_like(x) if gradient is None else gradient for x, gradient in zip(own, found)]
+        return [
+            Answer(
+                in_numpy(value),
+                in_numpy(gradient) / loss_scale,
+                name_of(value.dtype),
+                name_of(gradient.dtype),
+                misdeeds,
             )
-        except Exception:  # not one graph
-            torch._dynamo.reset()
-            values = torch.compile(step, dynamic=False, backend=compiler)(pairs, given, keywords)
-        total = sum(value.double().sum() for value in values if value.requires_grad) * loss_scale
-        found = torch.autograd.grad(total, own, allow_unused=True)
-    missing = [() if gradient is not None else ("no gradient",) for gradient in found]
-    gradients = [torch.zeros_like(x) if gradient is None else gradient for x, gradient in zip(own, found)]
-    return [
-        Answer(
-            in_numpy(value), in_numpy(gradient) / loss_scale, name_of(value.dtype), name_of(gradient.dtype), misdeeds
-        )
-        for value, gradient, misdeeds in zip(values, gradients, missing)
-    ]
+            for value, gradient, misdeeds in zip(values, gradients, missing)
+        ]
+
+    return ask

@@ -9,13 +9,14 @@ STEP = {dtype: 3 * place for place, dtype in enumerate(ALL_DTYPES)}
 """Another dtype puts a case to another strategy."""
 
 
-def _kind(case: Case) -> tuple[object, ...]:
+def kind(case: Case) -> tuple[object, ...]:
     """Cases of one kind share what is compiled for them."""
     question = case.question
     scale = question.parameters.scale
     derived = None if scale is None else scale.nphotons
     mask = None if question.mask is None else question.mask.shape
-    return question.loss, question.parameters.described(), derived, question.prediction.shape, mask
+    shapes = question.prediction.shape, mask
+    return question.loss, question.parameters.described(), scale is None, derived, *shapes
 
 
 def turns(
@@ -25,9 +26,9 @@ def turns(
 
     Cases of one kind go to the same strategies, so that what one of them has compiled serves the others.
     """
-    places = {kind: place for place, kind in enumerate(dict.fromkeys(_kind(case) for case in cases))}
+    places = {one: place for place, one in enumerate(dict.fromkeys(kind(case) for case in cases))}
     share = min(share, len(strategies))
     for step in range(share):
         for case in cases:
-            place = places[_kind(case)] + STEP[dtype] + turn * share + step
+            place = places[kind(case)] + STEP[dtype] + turn * share + step
             yield strategies[place % len(strategies)], case
