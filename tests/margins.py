@@ -33,7 +33,7 @@ from conformance.tolerance import loss_scale
 from conformance.verdict import Verdict, judge_answer
 
 SHARE = {
-    "torch": {"compile": 4},
+    "torch": {"compile": 1},
     "tensorflow": {"eager": 4, "persistent": 4, "xla": 4},
     "jax": {"eager": 4, "vmap": 4, "jit": 4, "grad_of_jit": 4},
 }
