@@ -11,7 +11,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = True
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-"""uv leaves bytecode to the first import: without it each process compiles thousands of the frameworks' modules anew."""
+"""uv leaves bytecode to the first import: without it each process compiles thousands of modules anew."""
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 BACKENDS = {"jax": ["jax"], "torch": ["torch"], "tensorflow": ["tensorflow"], "all": ["jax", "torch", "tensorflow"]}
@@ -93,12 +93,7 @@ def tests(session: nox.Session) -> None:
     """Run the test suite, on an installed package, with all three frameworks."""
     install(session, ".", *groups("test", "study", *ALL))
     spread = [] if session.posargs else ["-n", str(min(os.cpu_count() or 1, 8)), "--dist", "loadfile"]
-    compiled = {
-        "JAX_COMPILATION_CACHE_DIR": str(Path(session.create_tmp()) / "jax"),
-        "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**30),  # with a limit it is locked: processes share it
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
-    session.run("pytest", *spread, *session.posargs, env=compiled)
+    session.run("pytest", *spread, *session.posargs)
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])

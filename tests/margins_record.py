@@ -93,7 +93,8 @@ def table(lines: Sequence[Line]) -> str:
     )
     rows = [header, "|---|---|---|---|---|---|---|---|---|"]
     for line in lines:
-        worst = [f"{margin:.3f} `{name}` {case}" for margin, name, case in (line.value, line.gradient, line.tied)]
+        found = line.value, line.gradient, line.tied
+        worst = [f"{margin:.3f} `{name}` {case}" if case else "-" for margin, name, case in found]
         rejected = f" **{len(line.rejected)} rejected**" if line.rejected else ""
         counts = [str(count) for count in (len(line.ways), line.judged, line.skipped)]
         rows.append(f"| {' | '.join([*line.what, *counts, *worst])}{rejected} |")

@@ -93,6 +93,9 @@ def _run(folder: Path, area: Area) -> list[str]:
     def tool(*command: str) -> None:
         subprocess.run([sys.executable, "-m", "cosmic_ray.cli", *command], cwd=copy, env=environment, check=True)
 
+    untouched = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests.split()]
+    if subprocess.run(untouched, cwd=copy, env=environment).returncode:
+        sys.exit("the tests fail without a mutant: they would kill all of them")
     tool("init", "mutants.toml", "mutants.sqlite")
     with sqlite3.connect(copy / "mutants.sqlite") as session:
         rows = session.execute("select job_id, module_path, start_pos_row, start_pos_col from mutation_specs")

@@ -4,8 +4,10 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from right_codepaths import kind
 
 from conformance.backends import load_backend
+from conformance.case import Case
 from conformance.golden import GoldenSet
 from conformance.liars import gate
 from conformance.liars.bank import bank
@@ -36,11 +38,32 @@ def test_a_right_loss_passes_between_two_wrong_ones(
         def wrong(*operands: Any, right: Any = right, **arrays: Any) -> Any:
             return right(*operands, **arrays) * 1.125
 
-        scale = loss_scale(case.truth.gradient, dtype)
-        ask = import_module(module).answers_together
-        answers = ask([wrong, right, wrong], case.question, dtype, compiler, scale)
+        program = import_module(module).program([wrong, right, wrong], case.question, dtype, compiler)
+        answers = program(case.question, loss_scale(case.truth.gradient, dtype))
         said = [judge_answer(case, answer, dtype, "strict")[0] for answer in answers]
         assert said == ["fail", "pass", "fail"], case.question.case_id
+
+
+@pytest.mark.parametrize(("framework", "module", "compiler"), COMPILERS)
+def test_a_program_answers_another_case_of_its_kind_with_that_ones_numbers(
+    golden: GoldenSet, framework: str, module: str, compiler: str
+) -> None:
+    backend, dtype = load_backend(framework), "float16"
+    alike: dict[object, list[Case]] = {}
+    for case in golden.cases:
+        if case.question.holds(dtype):
+            alike.setdefault(kind(case), []).append(case)
+    some = [cases for cases in alike.values() if len(cases) > 1 and cases[0].question.parameters.scale is not None]
+    assert some
+    for cases in some[:2]:
+        scales = [loss_scale(case.truth.gradient, dtype) for case in cases]
+        assert len({case.truth.value.tobytes() for case in cases}) > 1
+        program = import_module(module).program(
+            [backend.shipped(cases[0].question)], cases[0].question, dtype, compiler
+        )
+        for case, scale in zip(cases, scales):
+            (answer,) = program(case.question, scale)
+            assert judge_answer(case, answer, dtype, "strict")[0] == "pass", case.question.case_id
 
 
 @pytest.mark.parametrize(("by", "status"), [("value", "equivalent"), ("gradient", "equivalent"), ("error", "survived")])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from conformance.backends.answer import takes_scale
 from conformance.case import ALL_DTYPES, Case
 from right_codepaths.strategy import Strategy
 
@@ -16,7 +17,7 @@ def kind(case: Case) -> tuple[object, ...]:
     derived = None if scale is None else scale.nphotons
     mask = None if question.mask is None else question.mask.shape
     shapes = question.prediction.shape, mask
-    return question.loss, question.parameters.described(), scale is None, derived, *shapes
+    return question.loss, question.parameters.described(), takes_scale(question), derived, *shapes
 
 
 def turns(

@@ -1,0 +1,66 @@
+"""Runs of the margins are kept line by line, add up to what they asked together, and are shown as they were kept."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from margins_record import LARGEST_MARGIN, Line, added_up, keep, kept, table
+
+from conformance.golden import GoldenSet
+
+PAGE = Path(__file__).parent.parent / "docs" / "evidence" / "margins.md"
+RECORD = PAGE.with_suffix(".jsonl")
+NONE = (0.0, "", "")
+FIRST = Line(
+    "abc", "torch", "compile", "float32", (0, 1), 4, 1, (0.25, "plain", "a"), (0.125, "one-row", "b"), NONE, (), 2.0
+)
+SECOND = replace(
+    FIRST, ways=(2,), judged=2, value=(0.5, "plain", "c"), gradient=(0.0625, "plain", "a"), tied=(1.0, "x", "d")
+)
+
+
+def test_what_is_kept_is_read_again_and_other_suites_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "margins.jsonl"
+    assert kept(path, "abc") == []
+    for line in (FIRST, replace(FIRST, suite="xyz"), SECOND):
+        keep(path, line)
+    assert kept(path, "abc") == [FIRST, SECOND]
+
+
+def test_runs_of_other_ways_add_up_and_of_other_dtypes_stand_apart() -> None:
+    wide = replace(FIRST, dtype="float64")
+    both = replace(FIRST, ways=(0, 1, 2), judged=6, skipped=2, seconds=4.0, value=SECOND.value, tied=SECOND.tied)
+    assert added_up([wide, FIRST, SECOND]) == [both, wide]
+
+
+def test_a_way_that_was_asked_twice_is_not_counted_twice() -> None:
+    with pytest.raises(ValueError, match=r"torch compile float32: ways \[1\] are on record twice"):
+        added_up([FIRST, replace(SECOND, ways=(1, 2))])
+
+
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [
+        ({}, True),
+        ({"value": (LARGEST_MARGIN, "plain", "a")}, True),
+        ({"tied": (1.0, "plain", "a")}, True),
+        ({"value": (LARGEST_MARGIN * 1.001, "plain", "a")}, False),
+        ({"gradient": (LARGEST_MARGIN * 1.001, "plain", "a")}, False),
+        ({"rejected": ("plain a: wrong",)}, False),
+        ({"judged": 0}, False),
+    ],
+)
+def test_a_line_is_good_where_nothing_is_rejected_nor_near_it(change: dict[str, object], good: bool) -> None:
+    assert replace(FIRST, **change).good is good
+
+
+def test_the_table_says_how_many_ways_were_asked_and_what_was_rejected() -> None:
+    rows = table([FIRST, replace(SECOND, rejected=("plain a: wrong",))]).splitlines()
+    assert rows[2].startswith("| torch | compile | float32 | 2 | 4 | 1 | 0.250 `plain` a | 0.125 `one-row` b |")
+    assert rows[3].startswith("| torch | compile | float32 | 1 | 2 | 1 |") and "**1 rejected**" in rows[3]
+
+
+def test_the_page_shows_the_record_of_this_suite(golden: GoldenSet) -> None:
+    lines = added_up(kept(RECORD, golden.digest[:12]))
+    assert lines and all(line.good for line in lines)
+    assert table(lines) in PAGE.read_text(encoding="utf-8")
