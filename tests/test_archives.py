@@ -195,11 +195,12 @@ def test_no_other_byte_of_an_archive_goes_unseen() -> None:
     [
         (REFUSED["deflated"], r"member value\.npy is compressed: method 8"),
         (REFUSED["encrypted"], r"member prediction\.npy is encrypted"),
+        (REFUSED["a data descriptor"], r"member prediction\.npy has another version, date, flag or extra field"),
         (REFUSED["twice"], r"member value\.npy is there twice"),
         (REFUSED["member '../value.npy'"], r"a member is called b'\.\./value\.npy'"),
         (REFUSED["objects"], "array value has no header of a plain array"),
         (REFUSED["trailing bytes"], "after 4 members, at byte .*: no directory of just these, or more bytes"),
-        (REFUSED["a huge size"], "claims 2147483647 bytes, there are"),
+        (REFUSED["a huge size"], r"claims 2147483647 bytes, there are \d{1,4}, wanted"),
         (REFUSED["another checksum"], "checksum"),
         (REFUSED["dtype '>f4'"], "no header of a plain array"),
         (REFUSED["dtype '<f2'"], "has dtype <f2, wanted one of"),

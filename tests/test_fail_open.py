@@ -16,7 +16,7 @@ from conformance.case import Case, Question
 from conformance.check import Conformance
 from conformance.exit_codes import ExitCode
 from conformance.judge import exit_code, judge_case
-from conformance.verdict import Verdict, judge_answer, margins, worst_element
+from conformance.verdict import Verdict, element_margins, judge_answer, margins, worst_element
 
 
 def _verdict(**changes: Any) -> Verdict:
@@ -104,8 +104,9 @@ def test_margins_of_odd_numbers(actual: float, expected: float, tolerance: float
 
 
 def test_nothing_to_compare_is_an_error() -> None:
-    with pytest.raises(ValueError, match="cannot compare"):
-        worst_element(np.zeros(0), np.zeros(0), np.zeros(0))
+    for shapes in ((0, 0, 0), (2, 2, 3), (2, 3, 2), (3, 2, 2)):
+        with pytest.raises(ValueError, match="cannot compare"):
+            worst_element(*(np.zeros(shape) for shape in shapes))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -147,6 +148,20 @@ def test_form_is_part_of_the_verdict(case_of: dict[str, Case], spoil: Callable[[
     case = case_of["l2-typical"]
     status, _, _, message = judge_answer(case, spoil(_true_answer(case)), "float64", "strict")
     assert status == "fail" and said in message
+
+
+def test_an_answer_of_another_form_has_no_margins(case_of: dict[str, Case]) -> None:
+    case = case_of["l2-field"]
+    right = Answer.of(case.truth.value, case.truth.gradient)
+    found = element_margins(case, right, "float64")
+    assert found is not None and max(array.max() for array in found) <= 1
+    for other in (
+        Answer.of(right.value, right.gradient.real),
+        Answer.of(right.value, right.gradient[:1]),
+        Answer.of(right.value[None], right.gradient),
+    ):
+        assert element_margins(case, other, "float64") is None
+        assert judge_answer(case, other, "float64", "strict")[:3] == ("fail", inf, inf)
 
 
 class _Spy:

@@ -1,11 +1,14 @@
 """Every golden case with ties: another sign there is a subgradient up to 1, and none beyond, whatever the options."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from conformance.backends.answer import Answer
 from conformance.case import Case
 from conformance.golden import GoldenSet, load
+from conformance.subgradient import _fits, _smallest_margin
 from conformance.tolerance.scopes import Scopes
 from conformance.verdict import judge_answer, tolerances
 
@@ -98,6 +101,51 @@ def test_another_sign_at_one_tie_is_a_subgradient_up_to_one(case_of: dict[str, C
             assert judge_answer(case, answer, dtype, "subgradient")[0] == status, sign
         if tolerances(case, dtype)[0].tied[at]:
             assert judge_answer(case, answer, dtype, "strict")[0] == "fail"
+
+
+LEGACY = [
+    name
+    for name in TIED
+    for case in [next(case for case in load().cases if case.question.case_id == name)]
+    if case.question.loss == "amplitude_mae" and case.question.parameters.domain == "amplitude"
+    if np.any(case.truth.gradient != 0)
+]
+
+
+@pytest.mark.parametrize("name", LEGACY)
+def test_of_the_legacy_loss_the_target_has_the_same_subgradients_with_the_other_sign(
+    case_of: dict[str, Case], name: str
+) -> None:
+    case = case_of[name]
+    question, truth, at = case.question, case.truth, _tie(case)
+    assert at is not None
+    wrt = "prediction" if question.parameters.wrt == "target" else "target"
+    parameters = replace(question.parameters, wrt=wrt)
+    turned = replace(
+        case, question=replace(question, parameters=parameters), truth=replace(truth, gradient=-truth.gradient)
+    )
+    for gradient, status in ((-truth.gradient, "pass"), (-_turned(case, at, 1.0), "pass"), (truth.gradient, "fail")):
+        assert judge_answer(turned, Answer.of(truth.value, gradient), "float64", "subgradient")[0] == status
+
+
+def test_without_a_scale_it_is_one(case_of: dict[str, Case]) -> None:
+    case = case_of["mae-dead-pixels"]
+    assert case.question.parameters.scale is not None and case.question.parameters.scale.value == 1.0
+    bare = replace(case, question=replace(case.question, parameters=replace(case.question.parameters, scale=None)))
+    answer = Answer.of(case.truth.value, case.truth.gradient)
+    assert (
+        judge_answer(bare, answer, "float64", "subgradient")[:3]
+        == judge_answer(case, answer, "float64", "subgradient")[:3]
+    )
+    assert judge_answer(bare, answer, "float64", "subgradient")[0] == "pass"
+
+
+def test_two_settled_signs_that_meet_in_one_coupling_fit_without_slack() -> None:
+    phat, sign, free = np.array([0.5, 0.5]), np.array([1.0, -1.0]), np.array([False, False])
+    fits = np.array([0.5, -1.5])  # s = y + alpha phat at alpha = 1
+    assert _fits(fits, phat, np.zeros(2), sign, free, coupled=True)
+    assert _smallest_margin(fits, phat, np.full(2, 1e-9), sign, free, coupled=True) == 0
+    assert not _fits(fits + np.array([2.0**-40, 0]), phat, np.zeros(2), sign, free, coupled=True)
 
 
 FIELDS = [

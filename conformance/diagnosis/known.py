@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,17 @@ from conformance.liars.liar import Liar
 from conformance.profile import Profile, is_asked
 
 
-def _plain(question: Question) -> Question:
-    """Return the question with those options at their defaults that an exact affine map brings back."""
+@cache
+def _plain_options(parameters: Parameters) -> tuple[Parameters, str]:
+    """Return parameters with those options at their defaults that an exact affine map brings back, and in words."""
     default = Parameters()
-    options = {name: getattr(default, name) for name in MAPPED}
-    return replace(question, parameters=replace(question.parameters, **options))
+    plain = replace(parameters, **{name: getattr(default, name) for name in MAPPED})
+    return plain, plain.described()
+
+
+def _plain(question: Question) -> Question:
+    """Return the question under its plain options."""
+    return replace(question, parameters=_plain_options(question.parameters)[0])
 
 
 def _can_be_asked(liar: Liar, question: Question, judged_under: Profile) -> bool:
@@ -32,13 +38,14 @@ def _can_be_asked(liar: Liar, question: Question, judged_under: Profile) -> bool
     """
     if liar.swap is not None:
         return True
-    plain, declared = _plain(question), judged_under.parameters
-    if plain.parameters != question.parameters:
+    plain, in_words = _plain_options(question.parameters)
+    if plain != question.parameters:
+        declared = judged_under.parameters
         same = all(getattr(question.parameters, name) == getattr(declared, name) for name in MAPPED)
         covered = all(getattr(declared, name) in choices for name, choices in MAPPED.items())
         if not same or not covered or question.mask is not None:
             return False
-    return liar.profile.parameters.described() == plain.parameters.described()
+    return liar.profile.parameters.described() == in_words
 
 
 def _codepath_of(liar: Liar, subject: Subject) -> CodepathOf:
@@ -59,7 +66,7 @@ def _codepath_of(liar: Liar, subject: Subject) -> CodepathOf:
     return codepath
 
 
-@lru_cache(maxsize=4096)
+@cache
 def _first_answer(
     liar: Liar, backend: Backend, case: Case, dtype: str, mode: str, device: str, ties: str
 ) -> Examination:
@@ -78,7 +85,8 @@ def _could_be(liar: Liar, subject: Subject) -> bool:
     mine = subject.failing[0]
     if liar.kind == "state":
         return True
-    if liar.swap is None and _plain(mine.case.question).parameters != mine.case.question.parameters:
+    parameters = mine.case.question.parameters
+    if liar.swap is None and _plain_options(parameters)[0] != parameters:
         return _examined(liar, subject, [mine]) is not None
     theirs = _first_answer(
         liar, subject.backend, mine.case, subject.dtype, subject.asking_mode, subject.device, subject.ties
