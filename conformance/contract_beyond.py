@@ -3,8 +3,8 @@
 from conformance.clause import Clause
 
 SECOND = (
-    "test_reference.py::test_the_gradient_of_the_gradient "
-    "test_reference.py::test_second_derivatives_of_the_poisson_loss_at_its_edges "
+    "test_reference_transforms.py::test_the_gradient_of_the_gradient "
+    "test_reference_transforms.py::test_second_derivatives_of_the_poisson_loss_at_its_edges "
     "test_torch_second_use.py::test_first_and_second_derivatives_are_those_of_differences "
     "test_tensorflow_second_use.py::test_a_nested_tape_gives_the_second_derivative "
     "test_tensorflow_second_use.py::test_the_maes_can_be_differentiated_twice"
@@ -46,7 +46,7 @@ BEYOND = (
     ),
     Clause(
         "Every loss can be differentiated twice, and traced, compiled and mapped over like any other function.",
-        tests=f"{SECOND} test_reference.py::test_vmap_over_questions_gives_each_its_own_answer "
+        tests=f"{SECOND} test_reference_transforms.py::test_vmap_over_questions_gives_each_its_own_answer "
         "test_torch_second_use.py::test_function_transforms_agree_with_autograd "
         "test_torch_second_use.py::test_every_branch_is_one_graph_that_reads_nothing_on_the_host "
         "test_tensorflow_second_use.py::test_one_trace_serves_batches_of_every_size "

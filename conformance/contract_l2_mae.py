@@ -21,11 +21,11 @@ from conformance.contract_groups import (
 
 LAWS, BITS, DOMAINS = "test_laws_amplitude.py::", "test_laws_bits.py::", "test_laws_domains.py::"
 IDS_REFUSED = (
-    f"{EVERYWHERE} test_reference.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
+    f"{EVERYWHERE} test_reference_refusals.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
     "test_tensorflow_refusals.py::test_scopes_and_ids"
 )
 FIELD_REFUSED = (
-    f"{EVERYWHERE} test_reference.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
+    f"{EVERYWHERE} test_reference_refusals.py::test_wrong_options_are_refused {TORCH_OPTIONS} "
     "test_tensorflow_refusals.py::test_the_field_wants_two_complex_tensors"
 )
 ROWS_OF_MASKS = "l2-mask* l2-intensity-mask-patch l2-field-mask l2-wrt-target-mask l2-nan-beside-mask"
@@ -35,7 +35,7 @@ TIES = (
     "l2-equal l2-double l2-dead-pixels l2-bit-exact l2-*-bit-exact l2-intensity-equal l2-*-dead-pixels l2-field-turned"
 )
 AT_EPS = (
-    "test_reference.py::test_a_norm_of_exactly_eps_is_a_constant "
+    "test_reference_amplitude.py::test_a_norm_of_exactly_eps_is_a_constant "
     f"{TORCH}test_eps_bounds_the_norm_and_is_a_constant_below_and_at_the_norm "
     f"{TENSORFLOW}test_at_a_norm_of_exactly_eps_the_normaliser_is_a_constant"
 )
@@ -49,7 +49,7 @@ L2_MAE = (
         "phat = p / max(||p||, eps) that = t / max(||t||, eps) loss = mean |phat - that|",
         "l2-typical l2-quarter-off l2-near l2-prediction-tiny l2-bit-exact l2-odd l2-one-sample l2-last-batch "
         "l2-*-samples l2-zero-*-pixels l2-large",
-        f"test_reference.py::test_each_scope_is_the_formula_group_by_group {TORCH}test_l2_mae_is_the_formula "
+        f"test_reference_amplitude.py::test_each_scope_is_the_formula_group_by_group {TORCH}test_l2_mae_is_the_formula "
         f"{TENSORFLOW}test_the_normalised_mae_over_each_scope",
     ),
     Clause(
@@ -91,7 +91,7 @@ L2_MAE = (
         "c; all samples with the same entry in `view_ids`; everything.",
         "l2-samples-apart l2-channels-apart l2-patch-* l2-view* l2-batch-* l2-*-patch l2-*-view l2-*-batch "
         "l2-field-per-element l2-intensity-per-element",
-        "test_reference.py::test_each_scope_is_the_formula_group_by_group "
+        "test_reference_amplitude.py::test_each_scope_is_the_formula_group_by_group "
         f"{LAWS}test_a_view_of_one_sample_is_the_scope_sample_and_one_view_of_all_the_scope_batch",
     ),
     Clause("view_ids : array of integers (B,)", "l2-view*", IDS_REFUSED),
@@ -103,7 +103,8 @@ L2_MAE = (
     Clause(
         "Any integers in any order; of JAX's 32-bit integers only 32 bits are compared, of a NumPy array all.",
         "l2-view-ids l2-view",
-        f"test_reference.py::test_a_view_is_its_samples_alone {TENSORFLOW}test_the_normalised_mae_over_each_scope "
+        "test_reference_amplitude.py::test_a_view_is_its_samples_alone "
+        f"{TENSORFLOW}test_the_normalised_mae_over_each_scope "
         f"{BITS}test_what_a_view_is_called_does_not_matter test_sentences.py::test_all_bits_of_numpy_ids_are_compared",
     ),
     Clause(
@@ -115,7 +116,7 @@ L2_MAE = (
         "The arrays are p and t; their squares (p = sqrt(I), gradient 0 at I = 0; I < 0 gives NaN); or complex waves z "
         "(p = |z|, gradient 0 at z = 0).",
         "l2-typical l2-intensity* l2-field* l2-wrt-target-intensity l2-wrt-target-field",
-        "test_reference.py::test_domains_take_the_modulus_and_nothing_at_zero "
+        "test_reference_amplitude.py::test_domains_take_the_modulus_and_nothing_at_zero "
         f"{TORCH}test_domains_are_the_formula_and_have_gradient_zero_at_zero {TENSORFLOW}test_domains "
         f"{TENSORFLOW}test_a_negative_intensity_is_not_a_dark_one "
         "test_sentences.py::test_a_negative_intensity_gives_nan "
@@ -176,7 +177,7 @@ L2_MAE = (
     Clause(
         "TypeError: an eps that is traced or no number",
         tests="test_sentences.py::test_a_number_that_is_traced_or_none_is_refused "
-        "test_reference.py::test_wrong_options_are_refused "
+        "test_reference_refusals.py::test_wrong_options_are_refused "
         "test_torch_modules.py::test_a_number_s_place_takes_no_bool_and_no_tensor",
     ),
     Clause(
@@ -201,14 +202,14 @@ L2_MAE = (
     Clause(
         "sign(0) = 0: an exact tie, such as a dead pixel p = t = 0, adds nothing to g_i nor to c.",
         TIES,
-        f"test_reference.py::test_the_sign_of_zero_is_zero {TORCH}test_a_tie_contributes_nothing "
+        f"test_reference_amplitude.py::test_the_sign_of_zero_is_zero {TORCH}test_a_tie_contributes_nothing "
         f"{TENSORFLOW}test_a_tie_has_sign_zero {BITS}test_equal_inputs_have_no_loss_and_no_gradient "
         "test_subgradient.py::test_sign_zero_is_a_subgradient_too",
     ),
     Clause(
         "A dark scope (P = 0) has phat = 0, a finite loss and a finite gradient.",
         f"{DARK} l2-batch-bit-exact",
-        "test_reference.py::test_dark_samples_keep_value_and_gradient_finite",
+        "test_reference_amplitude.py::test_dark_samples_keep_value_and_gradient_finite",
     ),
     Clause(
         "The loss is symmetric: exchange the two for the gradient with respect to t.",
@@ -221,7 +222,7 @@ L2_MAE = (
         "Domain `intensity` multiplies g_i by 1 / (2 p_i), and `field` by z_i / |z_i|, both 0 where p_i = 0.",
         "l2-intensity l2-intensity-d* l2-intensity-per-element l2-field l2-field-d* l2-field-real l2-field-per-element "
         "l2-wrt-target-intensity l2-wrt-target-field",
-        "test_reference.py::test_domains_take_the_modulus_and_nothing_at_zero "
+        "test_reference_amplitude.py::test_domains_take_the_modulus_and_nothing_at_zero "
         f"{DOMAINS}test_the_loss_of_squares_is_that_of_amplitudes_and_its_gradient_over_2_p "
         f"{DOMAINS}test_the_loss_of_fields_is_that_of_their_moduli_and_its_gradient_points_along_them",
     ),
@@ -229,7 +230,7 @@ L2_MAE = (
         "A complex gradient is d/dRe + i d/dIm, as in Torch and TensorFlow; `jax.grad` returns the conjugate of that, "
         "and `oracle.evaluate` conjugates it back.",
         "l2-field l2-field-d* l2-field-real l2-field-mask l2-field-per-element l2-wrt-target-field",
-        "test_reference.py::test_a_complex_gradient_is_the_conjugate_of_what_jax_gives "
+        "test_reference_amplitude.py::test_a_complex_gradient_is_the_conjugate_of_what_jax_gives "
         f"{TORCH}test_the_gradient_of_a_field_is_d_dre_plus_i_d_dim",
     ),
     Clause("Values are not inspected.", "l2-nan-prediction l2-inf-prediction l2-nan-target l2-inf-target"),
@@ -237,7 +238,7 @@ L2_MAE = (
         "A NaN or inf in a valid element gives a non-finite loss, and so does a sum of squares that overflows "
         "(amplitudes of 1e19 in float32): never a silent 0.",
         "l2-nan-* l2-inf-* l2-field-nan l2-overflow*",
-        f"{NOT_FINITE_MAE} test_reference.py::test_an_overflowing_norm_is_never_a_silent_zero "
+        f"{NOT_FINITE_MAE} test_reference_amplitude.py::test_an_overflowing_norm_is_never_a_silent_zero "
         f"{TORCH}test_a_norm_that_overflows_is_nan_not_zero {TENSORFLOW}test_a_norm_that_overflows_is_no_silent_zero "
         "test_not_finite.py::test_an_overflowing_norm_is_not_finite_or_right_but_never_a_silent_zero",
     ),

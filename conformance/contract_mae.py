@@ -21,7 +21,7 @@ from conformance.contract_groups import (
 SENTENCES = "test_sentences.py::"
 SCALED = "mae-scaled mae-scaled-sum mae-mask mae-wrt-target"
 SOURCES = (
-    "test_reference.py::test_the_sources_of_the_intensity_scale "
+    "test_reference_transforms.py::test_the_sources_of_the_intensity_scale "
     f"test_torch_poisson.py::test_intensity_scale_counts_valid_pixels_in_float32_or_wider "
     f"{TENSORFLOW}test_the_scale_from_a_photon_number"
 )
@@ -128,9 +128,9 @@ INTENSITY_SCALE = (
     Clause(
         "target_amplitude : array (B, C, H, W), float64, float32, bfloat16 or float16",
         FROM_DATA,
-        f"{SOURCES} test_reference.py::test_wrong_options_are_refused",
+        f"{SOURCES} test_reference_refusals.py::test_wrong_options_are_refused",
     ),
-    Clause("t, required by `dataset`.", tests="test_reference.py::test_wrong_options_are_refused"),
+    Clause("t, required by `dataset`.", tests="test_reference_refusals.py::test_wrong_options_are_refused"),
     Clause(
         "All of the data set: a scale taken per shard or per batch is another function.",
         tests="test_shards.py::test_a_scale_taken_from_each_shard_is_another_loss "
@@ -153,11 +153,11 @@ INTENSITY_SCALE = (
         SOURCES,
     ),
     Clause("`closed_form` looks at neither.", "nll-scale-closed-form", SOURCES.split()[0]),
-    Clause("pixels : int", tests=f"{SOURCES.split()[0]} test_reference.py::test_wrong_options_are_refused"),
+    Clause("pixels : int", tests=f"{SOURCES.split()[0]} test_reference_refusals.py::test_wrong_options_are_refused"),
     Clause(
         "N = H = W, required by `closed_form`.",
         "nll-scale-closed-form",
-        f"{SOURCES} test_reference.py::test_wrong_options_are_refused "
+        f"{SOURCES} test_reference_refusals.py::test_wrong_options_are_refused "
         "test_tensorflow_refusals.py::test_the_closed_form_wants_square_frames",
     ),
     Clause("scalar array", tests=SOURCES),
@@ -182,7 +182,7 @@ INTENSITY_SCALE = (
     Clause(
         "ValueError: The argument that `source` requires is missing or has a wrong shape, a mask that does not "
         "broadcast, or a number is not finite and above 0",
-        tests=f"test_reference.py::test_wrong_options_are_refused {WRONG_MASKS} {WRONG_NUMBERS}",
+        tests=f"test_reference_refusals.py::test_wrong_options_are_refused {WRONG_MASKS} {WRONG_NUMBERS}",
     ),
     Clause(
         "With the `dataset` scale the mean count per pixel is nphotons / (H W).",
@@ -194,7 +194,7 @@ INTENSITY_SCALE = (
         "A data set without light gives inf, and one whose sum of squares overflows, or that holds a NaN or inf in a "
         "valid element, NaN.",
         tests=f"{SENTENCES}test_a_data_set_without_light_has_no_scale "
-        "test_reference.py::test_an_overflowing_norm_is_never_a_silent_zero "
+        "test_reference_amplitude.py::test_an_overflowing_norm_is_never_a_silent_zero "
         f"{TENSORFLOW}test_the_scale_from_a_photon_number",
     ),
     Clause("Source: this project's contract, version 1.", remark="where the formula comes from"),

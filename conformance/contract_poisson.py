@@ -101,7 +101,7 @@ NLL = (
         "`lgamma`: log Gamma(k + 1).",
         "nll-lgamma nll-lgamma-* nll-*lgamma* nll-clamp-per-element nll-infinite-per-element "
         "nll-batch-mean-per-element nll-mask-beam-stop",
-        f"{FORMULA} test_reference.py::test_lgamma_at_high_counts_does_not_cancel "
+        f"{FORMULA} test_reference_poisson.py::test_lgamma_at_high_counts_does_not_cancel "
         "test_torch_poisson.py::test_float32_values_do_not_cancel_with_a_constant",
     ),
     Clause(
@@ -176,7 +176,7 @@ NLL = (
         "Mean of the valid elements; sum of them; sum over the valid (C, H, W), then mean over all B samples; or none, "
         "shape (B, C, H, W), 0 at masked elements.",
         f"nll-mask nll-*sum nll-saturated-zero-counts nll-clamp-saturated nll-mask-clamp {NO_SUM}",
-        f"{FORMULA} test_reference.py::test_sample_sum_counts_every_sample",
+        f"{FORMULA} test_reference_masks.py::test_sample_sum_counts_every_sample",
     ),
     Clause("array of float32 (for float32 and half types) or float64", "nll-typical", HALF_NLL),
     Clause(
@@ -216,7 +216,7 @@ NLL = (
     Clause(
         "log_add: w 2 s^2 p (s^2 (p - t)(p + t) + rate_floor) / (lambda + rate_floor)",
         "nll-log-add*",
-        f"{FORMULA} test_reference.py::test_edges_with_a_guard",
+        f"{FORMULA} test_reference_poisson.py::test_edges_with_a_guard",
     ),
     Clause(
         "With respect to t: -w 2 s^2 t log(guarded lambda), plus that of the constant, 0 at t = 0; never through s or "
@@ -257,7 +257,7 @@ NLL = (
     Clause(
         "loss = D + k - k log k none loss = D + k - k log k + log Gamma(k + 1) lgamma",
         "nll-typical nll-span nll-lgamma",
-        "test_reference.py::test_lgamma_at_high_counts_does_not_cancel",
+        "test_reference_poisson.py::test_lgamma_at_high_counts_does_not_cancel",
     ),
     Clause(
         "loss = D saturated loss = D + log(2 pi k) / 2 stirling, k > 1",
@@ -267,7 +267,7 @@ NLL = (
     Clause(
         "so that in float32, at any count, the gradient is right to 3e-7 and the deviance to 3e-7 near p = t and to "
         "1.2e-6 where it is worst, |v| just above 1/4; lambda - k log(lambda) and its autodiff cancel instead.",
-        tests=f"{ACCURATE} test_reference.py::test_the_naive_formula_does_not",
+        tests=f"{ACCURATE} test_reference_poisson.py::test_the_naive_formula_does_not",
     ),
     Clause(
         "With a guard the formula is computed as it stands, its gradient in closed form.",
