@@ -26,6 +26,7 @@ from conformance.rollout.migration import (
     ratios_of_photons,
 )
 
+DEFAULT_BATCH_SIZE = 16
 DIVISORS = ("none", "batch_mean_amplitude")
 MEAN_FLOOR = 1e-8
 """What the codepath that divides its MAE by the mean amplitude of the batch adds to that mean."""
@@ -106,8 +107,8 @@ def migrate(
         str, typer.Option(help="what is to share a norm: l2_batch, l2_view, l2_sample or l2_patch")
     ] = "l2_batch",
     batch_size: Annotated[
-        int, typer.Option(help="samples that share a norm with l2_batch or l2_view; of account to unit_l2 alone")
-    ] = 16,
+        Optional[int], typer.Option(help="samples that share a norm with l2_batch or l2_view, for unit_l2 (16)")
+    ] = None,
     n: Annotated[Optional[int], typer.Option(help="side N of square patterns, in pixels")] = None,
     channels: Annotated[int, typer.Option(help="patterns of one sample: gridsize squared")] = 1,
     height: Annotated[Optional[int], typer.Option(help="of patterns that are not square")] = None,
@@ -142,6 +143,11 @@ def migrate(
         raise UsageError("--adam-epsilon: got one with --optimizer sgd, which has none; leave it out")
     if scale is not None and nphotons is not None:
         raise UsageError("--intensity-scale, --nphotons: each says what the other does; give one")
+    if batch_size is not None and normalization not in SHARED:
+        raise UsageError(
+            f"--batch-size: got {batch_size}, but with {normalization} samples share no norm; leave it out"
+        )
+    batch_size = batch_size or DEFAULT_BATCH_SIZE
     scope: dict[str, Any] = {"normalization": normalization, "batch_size": batch_size}
     if data is None:
         if frames is not None or scale is not None or divisor != "none":

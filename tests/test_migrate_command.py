@@ -146,6 +146,10 @@ def test_photons_set_the_scale_of_data(scan: Path) -> None:
         ("--data DATA --channels 4 --frames 3", "3 of 5 frames asked for, wanted at least 4 in a row"),
         ("--n 8 --batch-size 0", "--batch-size: got 0, wanted a finite number above 0"),
         (
+            "--n 8 --normalization l2_sample --batch-size 16",
+            "--batch-size: got 16, but with l2_sample samples share no",
+        ),
+        (
             "--n 8 --normalization none",
             "normalization: got 'none', wanted one of l2_batch, l2_view, l2_sample, l2_patch",
         ),
