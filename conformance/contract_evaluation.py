@@ -2,15 +2,23 @@
 
 from conformance.clause import Clause
 
-T = "test_reference.py::"
-HALF = f"{T}test_half_types_are_computed_in_float32"
-SCALED = f"{T}test_a_loss_scale_saves_a_half_gradient_and_leaves_the_value {T}test_a_half_loss_is_summed_in_float32"
-HANDED = f"{T}test_keywords_and_scale_are_handed_over_only_where_they_are_given"
-LEFT = f"{T}test_evaluate_leaves_its_inputs_and_the_process_as_they_were"
-CONJUGATE = f"{T}test_a_complex_gradient_is_the_conjugate_of_what_jax_gives"
-REFUSED = f"{T}test_wrong_options_are_refused"
-MODES = f"{T}test_the_modes_agree {T}test_the_mode_vmap_sees_questions_that_leak_into_each_other"
-WRT = f"{T}test_each_scope_is_the_formula_group_by_group {T}test_where_nothing_is_valid_there_is_nothing"
+HALF = "test_reference_transforms.py::test_half_types_are_computed_in_float32"
+SCALED = (
+    "test_reference_transforms.py::test_a_loss_scale_saves_a_half_gradient_and_leaves_the_value "
+    "test_reference_refusals.py::test_a_half_loss_is_summed_in_float32"
+)
+HANDED = "test_reference_refusals.py::test_keywords_and_scale_are_handed_over_only_where_they_are_given"
+LEFT = "test_reference_refusals.py::test_evaluate_leaves_its_inputs_and_the_process_as_they_were"
+CONJUGATE = "test_reference_amplitude.py::test_a_complex_gradient_is_the_conjugate_of_what_jax_gives"
+REFUSED = "test_reference_refusals.py::test_wrong_options_are_refused"
+MODES = (
+    "test_reference_transforms.py::test_the_modes_agree "
+    "test_reference_refusals.py::test_the_mode_vmap_sees_questions_that_leak_into_each_other"
+)
+WRT = (
+    "test_reference_amplitude.py::test_each_scope_is_the_formula_group_by_group "
+    "test_reference_masks.py::test_where_nothing_is_valid_there_is_nothing"
+)
 
 EVALUATION = (
     Clause(
