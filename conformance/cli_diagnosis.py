@@ -24,7 +24,7 @@ def diagnosed(ask: Ask) -> tuple[str, ...]:
     """
     try:
         found = ask()
-    except Exception as error:
+    except Exception as error:  # it is said aloud, and the verdict stands
         return (f"no diagnosis: it ended in {type(error).__name__}: {error}; please report it with --report's file",)
     return found.lines if found else ()
 

@@ -1,12 +1,14 @@
 """A wrong loss of the bank as a user's: examined in one dtype, ready for a diagnosis."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from conformance import check_loss
 from conformance.backends import Backend
 from conformance.case import Case, Question
-from conformance.diagnosis import Subject
+from conformance.diagnosis import Diagnosis, Subject
 from conformance.diagnosis.conventions import other_conventions
 from conformance.diagnosis.findings import Finding
 from conformance.diagnosis.known import known_liars
@@ -15,7 +17,12 @@ from conformance.diagnosis.subject import CodepathOf
 from conformance.judge import examine
 from conformance.liars.liar import Liar, Loss
 from conformance.liars.operations import operations
+from conformance.liars.poisson_parts import NLL_PARTS, poisson_loss
+from conformance.liars.score import HONEST
 from conformance.profile import Profile, adapted
+
+right_nll = poisson_loss(NLL_PARTS)(operations("torch"))
+"""The contract's NLL, of which wrong ones are made."""
 
 
 def asked_of(liar: Liar, pool: Sequence[Case]) -> list[Case]:
@@ -63,3 +70,13 @@ def is_right(liar: Liar, finding: Finding) -> bool:
     """Return whether a finding is what the bank says beforehand: the liar, its kin, or its convention."""
     allowed = {liar.expected, f"liar {liar.name}", *(f"liar {name}" for name in liar.kin)}
     return finding.kind == "factor" or finding.said in allowed
+
+
+def only(name: str) -> Any:
+    return HONEST[name](operations("torch"))
+
+
+def diagnosis_of(loss: Any, name: str, **how: Any) -> Diagnosis:
+    found = check_loss(loss, loss=name, **how).diagnosis
+    assert found is not None
+    return found

@@ -208,21 +208,30 @@ def _apart(framework: str, mode: str, dtypes: tuple[str, ...]) -> list[tuple[str
     return [(dtype,) for dtype in dtypes] if (framework, mode) in TOGETHER else [dtypes]
 
 
-def _not_on_record(tasks: Sequence[Task], lines: Sequence[Line]) -> list[Task]:
-    """Return the tasks without what has been asked."""
-    ways = {line.what: set(line.ways) for line in lines}
-    left = [
-        replace(
-            task,
-            dtypes=tuple(
-                dtype
-                for dtype in task.dtypes
-                if not set(_ways(task)) <= ways.get((task.framework, task.mode, dtype), set())
-            ),
-        )
-        for task in tasks
-    ]
-    return [task for task in left if task.dtypes]
+def not_on_record(tasks: Sequence[Task], lines: Sequence[Line]) -> list[Task]:
+    """Return the tasks without the dtypes that have been asked.
+
+    Raises
+    ------
+    ValueError
+        Only some of the ways that a task would ask are on record: it would count them twice, hours later.
+    """
+    known = {line.what: set(line.ways) for line in lines}
+    left = []
+    for task in tasks:
+        asked, dtypes = set(_ways(task)), list[str]()
+        for dtype in task.dtypes:
+            have = known.get((task.framework, task.mode, dtype), set())
+            if asked & have and not asked <= have:
+                raise ValueError(
+                    f"{task.framework} {task.mode} {dtype}: ways {sorted(asked & have)} of {sorted(asked)} are "
+                    "on record; ask for the others with --turn"
+                )
+            if not asked <= have:
+                dtypes.append(dtype)
+        if dtypes:
+            left.append(replace(task, dtypes=tuple(dtypes)))
+    return left
 
 
 def main() -> int:
@@ -234,9 +243,7 @@ def main() -> int:
             print(f"{strategy.name}: {strategy.written}{traced}")
         return 0
     names = tuple(given.strategy or [strategy.name for strategy in STRATEGIES])
-    if given.table:
-        print(table(added_up(kept(given.table, load().digest[:12]))), end="")
-        return 0
+    file, on_record = given.table or given.record, list[Line]()
     if given.record and (given.strategy or given.case or given.device != "cpu"):
         print("--record keeps whole runs on a CPU: leave out --strategy, --case and --device", file=sys.stderr)
         return 2
@@ -246,8 +253,17 @@ def main() -> int:
         for mode in modes_of(load_backend(framework), given.mode or ("all",))
         for dtypes in _apart(framework, mode, tuple(given.dtype or ALL_DTYPES))
     ]
-    if given.record:
-        tasks = _not_on_record(tasks, added_up(kept(given.record, load().digest[:12])))
+    try:
+        if file:
+            on_record = added_up(kept(file, load().digest[:12]))
+        if given.record and not given.table:
+            tasks = not_on_record(tasks, on_record)
+    except ValueError as error:
+        print(f"{file}: {error}", file=sys.stderr)
+        return 2
+    if given.table:
+        print(table(on_record), end="")
+        return 0
     tasks.sort(key=lambda task: SLOWEST_FIRST.index(task.mode) if task.mode in SLOWEST_FIRST else len(SLOWEST_FIRST))
     os.environ.update(THREADS)
     print(
@@ -255,7 +271,7 @@ def main() -> int:
         f"{'worst gradient margin, no ties':50} {'worst gradient margin, ties':50} {'s':>6}",
         flush=True,
     )
-    good = True
+    good = bool(tasks or on_record) and all(line.good for line in on_record)
     with get_context("spawn").Pool(max(1, min(given.processes, len(tasks))), maxtasksperchild=1) as pool:
         for lines in pool.imap_unordered(measure, tasks, chunksize=1):
             good = good and all(line.good for line in lines)

@@ -47,12 +47,21 @@ def keep(path: Path, line: Line) -> None:
 
 
 def kept(path: Path, suite: str) -> list[Line]:
-    """Return the lines of a record that are of this suite."""
+    """Return the lines of a record that are of this suite.
+
+    Raises
+    ------
+    ValueError
+        A line is cut short, or no line of a record.
+    """
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        fields = json.loads(text)
-        worst = {name: tuple(fields[name]) for name in ("value", "gradient", "tied")}
-        lines.append(Line(**{**fields, **worst, "ways": tuple(fields["ways"]), "rejected": tuple(fields["rejected"])}))
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines() if path.is_file() else [], 1):
+        try:
+            fields = json.loads(text)
+            tuples = {name: tuple(fields[name]) for name in ("value", "gradient", "tied", "ways", "rejected")}
+            lines.append(Line(**{**fields, **tuples}))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"line {number} is no line of a record ({error}); take it out") from error
     return [line for line in lines if line.suite == suite]
 
 

@@ -39,11 +39,13 @@ AREAS = {
     "runner": Area(("judge.py",), ("test_judge.py", "test_report.py", "test_fail_open.py"), 40),
     "golden loader": Area(
         ("golden.py", "manifest.py", "npz.py", "forms.py", "record.py"),
-        ("test_archives.py", "test_record.py", "test_golden_reader.py"),
+        ("test_archives.py", "test_record.py", "test_golden_reader.py", "test_golden_records.py"),
         60,
     ),
     "tolerance": Area(("tolerance",), ("test_pinned.py", "test_tolerance.py", "test_narrow.py"), 40),
-    "diagnosis": Area(("diagnosis",), ("test_diagnosis.py", "test_command_line_diagnosis.py"), 40),
+    "diagnosis": Area(
+        ("diagnosis",), ("test_diagnosis.py", "test_diagnosis_restraint.py", "test_command_line_diagnosis.py"), 40
+    ),
 }
 CONFIGURATION = """\
 [cosmic-ray]

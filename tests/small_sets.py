@@ -2,12 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from conformance.exit_codes import FixtureError
+from conformance.golden import load
 from fixtures.case import Case
 from fixtures.cases import CASES
 from fixtures.golden_set import golden_files
@@ -62,3 +66,17 @@ def with_archive(files: Mapping[str, bytes], name: str, content: bytes) -> dict[
         if record["file"] == name:
             record.update(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
     return resealed({**files, name: content}, manifest)
+
+
+def refused(folder: Path, files: dict[str, bytes], match: str) -> None:
+    """Hold that the reader does not load a set of these files, and says why."""
+    write(folder, files)
+    with pytest.raises(FixtureError, match=match):
+        load(folder)
+
+
+def with_manifest(change: Callable[[dict[str, Any]], Any]) -> dict[str, bytes]:
+    """Return the small set with its manifest changed, and sealed again."""
+    manifest = manifest_in(small_files())
+    change(manifest)
+    return resealed(small_files(), manifest)

@@ -5,27 +5,22 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from diagnosed import subject_of
+from diagnosed import diagnosis_of, right_nll, subject_of
 from torch import Tensor
 
 from conformance import check_loss
 from conformance.backends import load_backend
-from conformance.case import Parameters, Question, Scale
-from conformance.computed import computed_case
-from conformance.diagnosis import Diagnosis, diagnose
+from conformance.diagnosis import diagnose
 from conformance.golden import GoldenSet
 from conformance.liars.amplitude_parts import L2_PARTS, amplitude_loss
 from conformance.liars.bank import BANK, bank
 from conformance.liars.operations import operations
-from conformance.liars.poisson_parts import NLL_PARTS, poisson_loss
 from conformance.liars.score import HONEST
 from conformance.profile import declare
 
 EPS = 2.0**-40
-right_nll = poisson_loss(NLL_PARTS)(operations("torch"))
 
 
 def norm(x: Tensor) -> Tensor:
@@ -39,12 +34,6 @@ def detached(p: Tensor, t: Tensor) -> Tensor:
 def summed_per_sample(p: Tensor, t: Tensor, s: Tensor) -> Tensor:
     k = (s * t) ** 2
     return (right_nll(p, t, s) * p.numel() + torch.lgamma(k + 1).sum()) / p.shape[0]
-
-
-def diagnosis_of(loss: Any, name: str, **how: Any) -> Diagnosis:
-    found = check_loss(loss, loss=name, **how).diagnosis
-    assert found is not None
-    return found
 
 
 def test_of_a_conformant_loss_there_is_no_diagnosis() -> None:
@@ -234,109 +223,3 @@ def test_what_ships_here_is_not_explained_by_itself(golden: GoldenSet) -> None:
     assert diagnose(subject, golden.cases, bank("torch")).said == ("liar stirling-for-lgamma",)
     found = diagnose(replace(subject, ships_here=True), golden.cases, bank("torch"))
     assert found.said == ("unknown",) and not any("cut to" in line for line in found.clues)
-
-
-def only(name: str) -> Any:
-    return HONEST[name](operations("torch"))
-
-
-def no_cause(found: Diagnosis, *words: str) -> bool:
-    return not any(word in said for said in found.said for word in words)
-
-
-def test_what_is_wrong_only_where_it_is_transformed_is_no_convention() -> None:
-    right = only("amplitude_mae")
-
-    def loss(p: Tensor, t: Tensor) -> Tensor:
-        return right(p, t) * (1.5 if torch._C._functorch.is_gradtrackingtensor(p) else 1)
-
-    found = diagnosis_of(loss, "amplitude_mae", dtype="float64", mode=["eager", "func"])
-    assert no_cause(found, "convention") and found.clues[0] == "fails in float64 func; conformant in float64 eager"
-
-
-def test_what_is_wrong_only_at_first_is_no_convention() -> None:
-    right, calls = only("amplitude_mae"), count()
-    found = diagnosis_of(lambda p, t: right(p, t) * (2 if next(calls) < 3 else 1), "amplitude_mae", dtype="float64")
-    assert no_cause(found, "convention")
-
-
-def test_another_side_effect_is_not_taken_for_a_known_one() -> None:
-    right = only("amplitude_mae")
-
-    def halves(p: Tensor, t: Tensor) -> Tensor:
-        value = right(p, t * 1)
-        with torch.no_grad():
-            t.mul_(0.5)
-        return value
-
-    found = diagnosis_of(halves, "amplitude_mae", dtype="float64")
-    assert found.said == ("unknown",)
-    assert any("the target was modified in place" in line for line in found.clues)
-
-
-def test_two_liars_that_no_case_tells_apart_are_both_named() -> None:
-    right = only("amplitude_mae")
-    profile = declare("contract", {"mask": "keyword"})
-    found = diagnosis_of(lambda p, t, mask=None: right(p, t), "amplitude_mae", dtype="float64", profile=profile)
-    assert set(found.said) == {"liar mae-mask-ignored", "liar mae-mask-inverted"}
-
-
-def test_a_multiple_of_what_must_not_be_finite_is_none() -> None:
-    def hidden(p: Tensor, t: Tensor, s: Tensor) -> Tensor:
-        seen = torch.isfinite(p) & torch.isfinite(t)
-        return 2 * right_nll(torch.where(seen, p, 0.0), torch.where(seen, t, 0.0), s)
-
-    assert no_cause(diagnosis_of(hidden, "poisson_nll", dtype="float64"), "factor")
-
-
-def test_one_factor_is_not_told_as_two() -> None:
-    right = only("amplitude_mae")
-    found = diagnosis_of(lambda p, t: 3 * right(p.float(), t.float()), "amplitude_mae", dtype="bfloat16")
-    assert found.findings[-1].sentence == "value and gradient = 3 x the reference"
-    close = diagnosis_of(lambda p, t: right(p, t) * (1 + 1e-8), "amplitude_mae", dtype="float64")
-    assert close.findings[-1].sentence == "value and gradient = 1.00000001 x the reference"
-
-
-def test_a_few_cases_are_not_enough_for_a_cause_that_the_others_contradict() -> None:
-    right = only("amplitude_l2_mae")
-    found = diagnosis_of(lambda p, t: right(p, t) / 2, "amplitude_l2_mae", dtype="float64", cases=["l2-typical"])
-    assert no_cause(found, "divided-by-batch-twice")
-
-
-def test_places_are_named_only_for_what_has_places() -> None:
-    right = only("amplitude_mae")
-
-    def mixed(p: Tensor, t: Tensor) -> Tensor:
-        if p.shape[0] == 1:
-            return right(p, t) + 0.5
-        d = (p - t).abs()
-        return torch.cat([d[..., :1].detach(), d[..., 1:]], 3).mean()
-
-    found = diagnosis_of(mixed, "amplitude_mae", dtype="float64")
-    assert not any("pixel column 0" in line for line in found.clues)
-
-
-def test_with_any_subgradient_a_tie_is_no_mismatch() -> None:
-    def lifted(p: Tensor, t: Tensor) -> Tensor:
-        d = p - t
-        return torch.where(d >= 0, d, -d).mean() + 0.001 * (p.shape[0] > 1)
-
-    found = diagnosis_of(lifted, "amplitude_mae", dtype="float64", ties="subgradient")
-    assert not any("exact ties" in line or "gradient[" in line for line in found.clues), found.clues
-
-
-def test_a_wrong_shape_is_said_beside_wrong_numbers() -> None:
-    found = diagnosis_of(lambda p, t: (p - t).abs().mean(-1), "amplitude_mae", dtype="float64", cases=["mae-typical"])
-    assert any("value: shape (2, 1, 8), wanted ()" in line for line in found.clues), found.clues
-
-
-def test_numbers_out_of_range_end_no_diagnosis() -> None:
-    backend = load_backend("torch")
-    p, t = np.full((1, 1, 1, 2), 2.0), np.array([1.0, 3.0]).reshape(1, 1, 1, 2)
-    pairs = [(p, t), (2 * p, t), (1e-3 * p, 1e153 * t)]
-    options = Parameters(scale=Scale(1.0))
-    questions = [Question(f"own-{place}", "poisson_nll", options, *pair) for place, pair in enumerate(pairs)]
-    with np.errstate(all="ignore"):
-        cases = [computed_case(question, backend) for question in questions]
-        found = check_loss(lambda p, t, s: 2 * right_nll(p, t, s), loss="poisson_nll", dtype="float64", cases=cases)
-        assert found.diagnosis is not None

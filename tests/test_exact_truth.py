@@ -7,6 +7,7 @@ from math import inf, sqrt, ulp
 
 import pytest
 
+from conformance.tolerance import ARITHMETICS
 from fixtures.case import Amplitudes
 from fixtures.cases import CASES
 from fixtures.exact import Exact
@@ -107,7 +108,7 @@ def test_rational_and_irrational_roots_agree() -> None:
     plain = amplitude_l2_mae(p, t, three, gain="unit_l2", eps=EPS)
     assert exact.value == plain.value
     scaled = [complex(g).real / (4 * float(x)) for g, x in zip(plain.gradient, p)]  # 2 sqrt(2) a sqrt(2)
-    assert exact.gradient == pytest.approx(scaled, rel=4e-16)
+    assert exact.gradient == pytest.approx(scaled, rel=ARITHMETICS["float64"].grow(3))  # two truths, a division
 
 
 def test_legacy_by_hand() -> None:

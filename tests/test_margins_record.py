@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from margins import Task, not_on_record
 from margins_record import LARGEST_MARGIN, Line, added_up, keep, kept, table
+from right_codepaths import STRATEGIES
 
 from conformance.golden import GoldenSet
 
@@ -36,6 +38,26 @@ def test_runs_of_other_ways_add_up_and_of_other_dtypes_stand_apart() -> None:
 def test_a_way_that_was_asked_twice_is_not_counted_twice() -> None:
     with pytest.raises(ValueError, match=r"torch compile float32: ways \[1\] are on record twice"):
         added_up([FIRST, replace(SECOND, ways=(1, 2))])
+
+
+def test_a_line_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "margins.jsonl"
+    keep(path, FIRST)
+    path.write_text(path.read_text() + path.read_text()[:40])
+    with pytest.raises(ValueError, match="line 2 is no line of a record"):
+        kept(path, "abc")
+
+
+def test_what_is_on_record_is_left_out_and_half_of_it_is_refused_before_it_is_asked() -> None:
+    names = tuple(strategy.name for strategy in STRATEGIES)
+    task = Task("jax", "jit", ("float32", "float64"), names, (), "cpu", False, 0, None)
+    line = replace(FIRST, framework="jax", mode="jit", ways=(0, 1, 2, 3))
+    assert not_on_record([task], []) == [task]
+    assert not_on_record([task], [line]) == [replace(task, dtypes=("float64",))]
+    assert not_on_record([task], [line, replace(line, dtype="float64")]) == []
+    assert not_on_record([replace(task, turn=1)], [line]) == [replace(task, turn=1)]
+    with pytest.raises(ValueError, match=r"jax jit float32: ways \[0, 1, 2, 3\] of .* are on record; .* --turn"):
+        not_on_record([replace(task, every=True)], [line])
 
 
 @pytest.mark.parametrize(

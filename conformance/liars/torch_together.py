@@ -65,7 +65,7 @@ def program(codepaths: Sequence[Callable[..., Any]], question: Question, dtype: 
         if one_graph:
             try:
                 return whole(*operands)
-            except Exception:
+            except Exception:  # not one graph; what is no graph in pieces either raises from there
                 one_graph = False
                 torch._dynamo.reset()
         return in_pieces(*operands)
