@@ -42,9 +42,18 @@ AREAS = {
         ("test_archives.py", "test_record.py", "test_golden_reader.py", "test_golden_records.py"),
         60,
     ),
-    "tolerance": Area(("tolerance",), ("test_pinned.py", "test_tolerance.py", "test_narrow.py"), 40),
+    "tolerance": Area(
+        ("tolerance",), ("test_pinned.py", "test_tolerance_edges.py", "test_tolerance.py", "test_narrow.py"), 40
+    ),
     "diagnosis": Area(
-        ("diagnosis",), ("test_diagnosis.py", "test_diagnosis_restraint.py", "test_command_line_diagnosis.py"), 40
+        ("diagnosis",),
+        (
+            "test_diagnosis_parts.py",
+            "test_diagnosis.py",
+            "test_diagnosis_restraint.py",
+            "test_command_line_diagnosis.py",
+        ),
+        40,
     ),
 }
 CONFIGURATION = """\

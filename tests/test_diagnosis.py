@@ -147,7 +147,7 @@ def test_a_multiple_is_fitted_and_verified_on_held_out_cases(factor: Any, said: 
     assert any(line.strip().removeprefix("also: ") == said for line in found.lines), found.lines
     told = [re.fullmatch(r" *fitted on (\d+) answers, verified on (\d+) others", line) for line in found.lines]
     (counts,) = [match for match in told if match]
-    assert 10 <= int(counts[1]) <= int(counts[2]) + 1
+    assert int(counts[1]) >= 10 and int(counts[1]) - int(counts[2]) in (0, 1)  # every other one
 
 
 def test_a_multiple_that_one_case_contradicts_is_none() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from conformance import check_loss
 from conformance.case import HALF_DTYPES, Case
 from conformance.tolerance import loss_scale, narrowed_gradient
+from conformance.tolerance.narrow import NARROW, before_narrowing, narrowing
 
 
 def _l2(p: Tensor, t: Tensor) -> Tensor:
@@ -72,3 +73,13 @@ def test_tolerances_grow_by_the_roundings_declared_and_a_zero_stays_zero() -> No
     grown = narrowed_gradient(tolerance, gradient, "float16", 1.0)
     assert grown[0] == 0.0 and 2 * 2.0**-11 < grown[1] < 2.2 * 2.0**-11
     assert np.array_equal(narrowed_gradient(tolerance, gradient, "float32", 1.0), tolerance)
+
+
+@pytest.mark.parametrize("dtype", HALF_DTYPES)
+def test_what_a_rounded_number_was_is_within_what_is_said_of_it(dtype: str) -> None:
+    was = torch.linspace(1, 4, 1001, dtype=torch.float64)
+    became = was.to(getattr(torch, dtype)).double()
+    said = before_narrowing(became.numpy(), dtype, 1.0)
+    assert np.all((became - was).abs().numpy() <= said)
+    assert np.all(said <= (1 + 8 * NARROW[dtype].unit) * narrowing(became.numpy(), dtype, 1.0))
+    assert not before_narrowing(became.numpy(), "float32", 1.0).any()

@@ -127,18 +127,6 @@ def test_masked_elements_are_held_to_zero_exactly(golden: GoldenSet) -> None:
     assert judged > 30
 
 
-def test_near_the_floor_a_clamp_may_act_or_not() -> None:
-    """At s p = sqrt(floor) rounding decides: the whole gradient is allowed there, and 0 well below."""
-    p, t = _flat([3.0, 1.0, 9.0]), _flat([5.0, 5.0, 5.0])
-    options = Parameters(scale=Scale(1.0), reduction="sum", rate_guard="clamp", rate_floor=9.0)
-    derived = bounds(Question("clamp", "poisson_nll", options, p, t), np.zeros(()), None, "float32")
-    at, below, above = derived.gradient.ravel()
-    slope = 2 * (25 - 9) / 3
-    assert slope < at < 1.001 * slope
-    assert below < 1e-30
-    assert 0 < above < 1e-4
-
-
 def test_a_field_has_a_tolerance_per_component() -> None:
     """Along the wave the rounding of the gradient; across it too, for z / |z| is rounded; nothing at z = 0."""
     z, w = _flat([3.0, 0.0, 2.0]) * (0.6 + 0.8j), _flat([1.0, 0.0, 1.0]) * 1j
@@ -148,14 +136,6 @@ def test_a_field_has_a_tolerance_per_component() -> None:
     lit, dark = derived.gradient[0, 0, 0, 0], derived.gradient[0, 0, 0, 1]
     assert np.all((lit > 2.0**-24 * np.array([0.6, 0.8]) / 3) & (lit < 64 * 2.0**-24 / 3))
     assert np.all(dark < 1e-30)
-
-
-def test_where_squares_overflow_the_derivation_says_so() -> None:
-    p, t = _flat([2.0**64, 1.0]), _flat([1.0, 2.0])
-    question = Question("overflow", "amplitude_l2_mae", Parameters(), p, t)
-    signs = np.array([1, -1], np.int8).reshape(p.shape)
-    assert bounds(question, np.ones(()), signs, "float32").overflow
-    assert not bounds(question, np.ones(()), signs, "float64").overflow
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -170,63 +150,6 @@ def test_a_half_type_adds_the_rounding_of_its_gradient_alone(golden: GoldenSet, 
     assert np.all((added >= 2 * unit) & (added <= 4 * unit))
 
 
-def test_a_sign_that_rounding_decides_is_open_by_the_whole_jump() -> None:
-    """phat and that differ by far less than their rounding: a correct codepath may have +1, 0 or -1 there."""
-    p = np.array([1.0, 1.0, 1.0]).reshape(1, 1, 1, 3)
-    t = np.array([1.0 + 2.0**-23, 1.0, 1.0 - 2.0**-23]).reshape(1, 1, 1, 3)
-    question = Question("open", "amplitude_l2_mae", Parameters(), p, t)
-    sign = np.array([-1, 0, 1], np.int8).reshape(p.shape)
-    derived = bounds(question, np.zeros(()), sign, "float32")
-    assert derived.unsettled.all()
-    slope = question.weight / 3**0.5
-    assert (derived.gradient > slope * np.array([2, 1, 2]).reshape(p.shape)).all()
-
-
-@pytest.mark.parametrize(
-    ("p", "t", "tied"),
-    [
-        ([2.0, 4.0], [1.0, 2.0], [True, True]),
-        ([3.0, 6.0], [1.0, 2.0], [False, False]),
-        ([0.0, 5.0], [0.0, 2.0], [True, False]),
-        ([1.0, 2.0], [2.0, 1.0], [False, False]),
-        ([2.0**-60, 2.0**-61], [2.0**-60, 2.0**-60], [True, False]),
-        ([2.0**-60, 2.0**-61], [2.0**-61, 2.0**-62], [False, False]),
-    ],
-    ids=["double", "triple", "dead-pixel", "permuted", "both-below-eps", "double-below-eps"],
-)
-def test_only_ties_that_rounding_preserves_are_held_against_a_codepath(
-    p: list[float], t: list[float], tied: list[bool]
-) -> None:
-    shape = (1, 1, 1, 2)
-    prediction, target = np.array(p).reshape(shape), np.array(t).reshape(shape)
-    question = Question("ties", "amplitude_l2_mae", Parameters(), prediction, target)
-    derived = bounds(question, np.zeros(()), np.zeros(shape, np.int8), "float32")
-    assert derived.tied.ravel().tolist() == tied
-    assert not np.any(derived.tied & derived.unsettled)
-
-
-def test_near_the_norm_eps_both_regimes_are_allowed() -> None:
-    shape = (1, 1, 1, 2)
-    prediction = np.array([3.0, 4.0000001]).reshape(shape)
-    question = Question("edge", "amplitude_l2_mae", Parameters(eps=5.0), prediction, np.ones(shape))
-    derived = bounds(question, np.zeros(()), np.ones(shape, np.int8), "float32")
-    coupled = prediction / 5 * np.sum(prediction / 5) * question.weight / 5
-    assert np.all(derived.gradient >= coupled)
-
-
-def test_the_poisson_tolerance_grows_with_a_derived_scale_and_at_the_jump_of_stirling() -> None:
-    shape = (1, 1, 1, 2)
-    p, t = np.array([3.0, 5.0]).reshape(shape), np.array([1.0, 4.0]).reshape(shape)
-
-    def value(scale: Scale, constant: str = "none") -> float:
-        question = Question("nll", "poisson_nll", Parameters(scale=scale, constant=constant), p, t)
-        return float(bounds(question, np.zeros(()), None, "float32").value)
-
-    given, derived = Scale(1.0), Scale(1.0, "dataset", 17.0 / 2)
-    assert value(derived) > value(given)
-    assert value(given, "stirling") > 0.04 > value(Scale(1.5), "stirling")
-
-
 @pytest.mark.parametrize(("loss", "dtype"), [("amplitude_mae", "float16"), ("huber", "float32")])
 def test_unknown_names_are_refused(loss: str, dtype: str) -> None:
     ones = np.ones((1, 1, 1, 1))
@@ -236,12 +159,3 @@ def test_unknown_names_are_refused(loss: str, dtype: str) -> None:
     if loss == "amplitude_mae":
         with pytest.raises(ValueError, match="signs"):
             bounds(question, np.zeros(()), None, "float32")
-
-
-@pytest.mark.parametrize("name", ["l2-below-eps", "l2-dark-prediction"])
-def test_below_eps_the_gradient_is_held_as_tightly_as_above(golden: GoldenSet, name: str) -> None:
-    """There is no norm to be wrong about there: the constant 1 / eps, a weight, a sign."""
-    (case,) = [case for case in golden.cases if case.question.case_id == name]
-    for dtype, arithmetic in ARITHMETICS.items():
-        _, _, of_gradient = tolerances(case, dtype)
-        assert np.all(of_gradient[0] <= 32 * arithmetic.unit * np.abs(case.truth.gradient[0]))

@@ -38,5 +38,5 @@ def energy_error(amplitudes: Float64, roundings: int, scopes: Scopes, arithmetic
 def overflows(amplitudes: Float64, scopes: Scopes, arithmetic: Arithmetic) -> bool:
     """Return whether some scope's sum of squares, or one square, is beyond the largest finite number."""
     with np.errstate(over="ignore"):
-        energy = scopes.total(np.square(amplitudes))
-    return bool(np.any(energy * (1 + 4 * scopes.size * arithmetic.accumulator) >= arithmetic.largest))
+        energy = scopes.total(np.square(amplitudes)) * (1 + 4 * scopes.size * arithmetic.accumulator)
+    return bool(np.any(energy >= arithmetic.largest))
