@@ -116,7 +116,7 @@ def precision(session: nox.Session) -> None:
 
 @nox.session
 def margins(session: nox.Session) -> None:
-    """Print how much of their tolerances differently written right losses use; `-- --every` for all in every mode."""
+    """Print how much of their tolerances differently written right losses use; `-- --ways 0-11` for all of them."""
     install(session, ".", *groups("test", *ALL))
     session.run("python", "tests/margins.py", *session.posargs)
 

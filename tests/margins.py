@@ -2,17 +2,13 @@
 
 Prints one line per framework, mode and dtype, and exits with 1 if a right codepath is rejected or uses more than
 LARGEST_MARGIN of a tolerance outside declared ties.
-
-What compiles is given all strategies of a case as one program, each with operands of its own: a compiler takes seconds
-for each program, and less than one for each loss in it. Cases that differ in nothing but their numbers share it.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from importlib import import_module
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import isnan
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,115 +16,31 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parent))  # the parallel workers import this file by its path
 
+from margins_judged import TOGETHER, Task, judged
 from margins_record import Line, Worst, added_up, keep, kept, table
-from right_codepaths import STRATEGIES, Strategy, kind, turns
+from right_codepaths import STRATEGIES
 
-from conformance.backends import Answer, Backend, load_backend
-from conformance.case import ALL_DTYPES, Case, Question
+from conformance.backends import load_backend
+from conformance.case import ALL_DTYPES
 from conformance.check import select
 from conformance.golden import load
-from conformance.judge import judge_case, modes_of
+from conformance.judge import modes_of
 from conformance.liars.operations import FRAMEWORKS
-from conformance.tolerance import loss_scale
-from conformance.verdict import Verdict, judge_answer
+from conformance.verdict import Verdict
 
 SHARE = {
     "torch": {"compile": 1},
-    "tensorflow": {"eager": 4, "persistent": 4, "xla": 4},
+    "tensorflow": {"xla": 4},
     "jax": {"eager": 4, "vmap": 4, "jit": 4, "grad_of_jit": 4},
 }
-"""How many strategies a case is put to in each dtype unless every one is asked for, other ones in other dtypes."""
-TOGETHER = {
-    ("torch", "compile"): ("conformance.liars.torch_together", "inductor"),
-    ("tensorflow", "function"): ("conformance.liars.tensorflow_together", "function"),
-    ("tensorflow", "xla"): ("conformance.liars.tensorflow_together", "xla"),
-    ("jax", "jit"): ("jax_together", "jit"),
-    ("jax", "grad_of_jit"): ("jax_together", "grad_of_jit"),
-}
-"""What compiles the strategies of one kind of case as one program: a module with `program`, and its compiler."""
+"""How many strategies a case is put to in each dtype unless others are asked for; every one in the other modes."""
 SLOWEST_FIRST = ("compile", "vmap", "eager", "xla")
 THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 """The arrays are small, and each mode has a process of its own."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """One framework in one mode, and what it is asked."""
-
-    framework: str
-    mode: str
-    dtypes: tuple[str, ...]
-    strategies: tuple[str, ...]
-    patterns: tuple[str, ...]
-    device: str
-    every: bool
-    turn: int
-    record: Path | None
-
-
-def _share(task: Task) -> int:
-    """Return how many strategies a case is put to."""
-    everything = len(task.strategies)
-    return everything if task.every else min(everything, SHARE[task.framework].get(task.mode, everything))
-
-
-def _ways(task: Task) -> tuple[int, ...]:
-    """Return in which turns each case is asked, of as many as there are strategies."""
-    share = _share(task)
-    return tuple(sorted({(task.turn * share + step) % len(task.strategies) for step in range(share)}))
-
-
-def asked(task: Task, cases: Sequence[Case], dtype: str) -> Iterator[tuple[Strategy, Case]]:
-    """Return the pairs of strategy and case that a task is made of."""
-    strategies = [strategy for strategy in STRATEGIES if strategy.name in task.strategies]
-    return turns(strategies, cases, dtype, _share(task), task.turn)
-
-
-def _one_by_one(
-    task: Task, backend: Backend, dtype: str, pairs: Iterable[tuple[Strategy, Case]]
-) -> Iterator[tuple[str, Verdict]]:
-    for strategy, case in pairs:
-        codepath = strategy.codepath(task.framework, case.question, task.mode)
-        ties = strategy.ties(task.framework, task.mode)
-        yield (
-            strategy.name,
-            judge_case(backend, codepath, case, dtype=dtype, mode=task.mode, device=task.device, ties=ties),
-        )
-
-
-def _together(
-    task: Task, backend: Backend, dtype: str, pairs: Iterable[tuple[Strategy, Case]]
-) -> Iterator[tuple[str, Verdict]]:
-    """Judge what one program answers for all strategies of a case; one by one where there is no such program."""
-    module, compiler = TOGETHER[task.framework, task.mode]
-    program = import_module(module).program
-    strategies_of: dict[str, tuple[Case, list[Strategy]]] = {}
-    for strategy, case in pairs:
-        strategies_of.setdefault(case.question.case_id, (case, []))[1].append(strategy)
-    made: dict[object, Callable[[Question, float], list[Answer]]] = {}
-    for case, strategies in sorted(strategies_of.values(), key=lambda pair: str(kind(pair[0]))):
-        question = case.question
-        codepaths = [strategy.codepath(task.framework, question, task.mode) for strategy in strategies]
-        answers: list[Answer] = []
-        try:
-            if question.holds(dtype):
-                alike = kind(case), *codepaths
-                if alike not in made:  # those before are of no more use
-                    made = {alike: program(codepaths, question, dtype, compiler)}
-                answers = made[alike](question, loss_scale(case.truth.gradient, dtype))
-        except Exception as error:
-            print(f"    one by one, {question.case_id} {dtype}: {type(error).__name__}", flush=True)
-        if not answers:
-            yield from _one_by_one(task, backend, dtype, [(strategy, case) for strategy in strategies])
-        for strategy, answer in zip(strategies, answers):
-            ties = strategy.ties(task.framework, task.mode)
-            status, value, gradient, message = judge_answer(case, answer, dtype, ties)
-            names = question.case_id, question.loss, task.framework, dtype, task.mode, task.device
-            yield strategy.name, Verdict(*names, status, value, gradient, has_ties=case.has_ties, message=message)
-
-
 def _summary(task: Task, suite: str, dtype: str, found: Sequence[tuple[str, Verdict]], seconds: float) -> Line:
-    judged = [(name, verdict) for name, verdict in found if verdict.status != "skip"]
+    answered = [(name, verdict) for name, verdict in found if verdict.status != "skip"]
 
     def worst(margins: Iterable[Worst]) -> Worst:
         return max(((margin, name, case) for margin, name, case in margins if not isnan(margin)), default=(0.0, "", ""))
@@ -138,13 +50,13 @@ def _summary(task: Task, suite: str, dtype: str, found: Sequence[tuple[str, Verd
         task.framework,
         task.mode,
         dtype,
-        _ways(task),
-        len(judged),
-        len(found) - len(judged),
-        worst((v.value_margin, name, v.case_id) for name, v in judged),
-        worst((v.gradient_margin, name, v.case_id) for name, v in judged if not v.has_ties),
-        worst((v.gradient_margin, name, v.case_id) for name, v in judged if v.has_ties),
-        tuple(f"{name} {v.case_id}: {v.message}" for name, v in judged if v.status != "pass"),
+        task.ways,
+        len(answered),
+        len(found) - len(answered),
+        worst((v.value_margin, name, v.case_id) for name, v in answered),
+        worst((v.gradient_margin, name, v.case_id) for name, v in answered if not v.has_ties),
+        worst((v.gradient_margin, name, v.case_id) for name, v in answered if v.has_ties),
+        tuple(f"{name} {v.case_id}: {v.message}" for name, v in answered if v.status != "pass"),
         seconds,
     )
 
@@ -175,15 +87,27 @@ def measure(task: Task) -> list[Line]:
     lines = []
     for dtype in task.dtypes:
         start = perf_counter()
-        judge = _one_by_one
-        if (task.framework, task.mode) in TOGETHER and task.device == "cpu":
-            judge = _together
-        found = list(judge(task, backend, dtype, asked(task, cases, dtype)))
+        found = judged(task, backend, dtype, cases)
         lines.append(_summary(task, golden.digest[:12], dtype, found, perf_counter() - start))
         show(lines[-1])
         if task.record is not None:
             keep(task.record, lines[-1])
     return lines
+
+
+def _range(text: str) -> tuple[int, ...]:
+    """Return the ways that `FIRST-LAST` means."""
+    first, _, last = text.partition("-")
+    found = tuple(range(int(first), int(last or first) + 1))
+    if not found or found[-1] >= len(STRATEGIES):
+        raise argparse.ArgumentTypeError(f"got {text!r}, wanted FIRST-LAST within 0-{len(STRATEGIES) - 1}")
+    return found
+
+
+def _ways(given: argparse.Namespace, framework: str, mode: str, strategies: int) -> tuple[int, ...]:
+    """Return which strategies each case is put to, counted from its first one."""
+    wanted = given.ways or range(min(strategies, SHARE[framework].get(mode, strategies)))
+    return tuple(sorted({way % strategies for way in wanted}))
 
 
 def _arguments() -> argparse.Namespace:
@@ -194,8 +118,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--strategy", action="append", choices=[strategy.name for strategy in STRATEGIES])
     parser.add_argument("--case", action="append", default=[], help="shell pattern of case ids")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--every", action="store_true", help="every strategy in every mode")
-    parser.add_argument("--turn", type=int, default=0, help="other strategies where not every one is asked")
+    parser.add_argument(
+        "--ways", type=_range, metavar="FIRST-LAST", help="of 0-11: which strategies each case is put to"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--record", type=Path, metavar="FILE", help="add each line to FILE; leave out what it holds")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print what FILE holds as a table, and stop")
@@ -219,13 +144,13 @@ def not_on_record(tasks: Sequence[Task], lines: Sequence[Line]) -> list[Task]:
     known = {line.what: set(line.ways) for line in lines}
     left = []
     for task in tasks:
-        asked, dtypes = set(_ways(task)), list[str]()
+        asked, dtypes = set(task.ways), list[str]()
         for dtype in task.dtypes:
             have = known.get((task.framework, task.mode, dtype), set())
             if asked & have and not asked <= have:
                 raise ValueError(
                     f"{task.framework} {task.mode} {dtype}: ways {sorted(asked & have)} of {sorted(asked)} are "
-                    "on record; ask for the others with --turn"
+                    "on record; ask for the others with --ways"
                 )
             if not asked <= have:
                 dtypes.append(dtype)
@@ -248,7 +173,16 @@ def main() -> int:
         print("--record keeps whole runs on a CPU: leave out --strategy, --case and --device", file=sys.stderr)
         return 2
     tasks = [
-        Task(framework, mode, dtypes, names, tuple(given.case), given.device, given.every, given.turn, given.record)
+        Task(
+            framework,
+            mode,
+            dtypes,
+            names,
+            tuple(given.case),
+            given.device,
+            _ways(given, framework, mode, len(names)),
+            given.record,
+        )
         for framework in given.framework or FRAMEWORKS
         for mode in modes_of(load_backend(framework), given.mode or ("all",))
         for dtypes in _apart(framework, mode, tuple(given.dtype or ALL_DTYPES))

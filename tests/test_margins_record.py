@@ -1,10 +1,12 @@
 """Runs of the margins are kept line by line, add up to what they asked together, and are shown as they were kept."""
 
+from argparse import ArgumentTypeError
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from margins import Task, not_on_record
+from margins import _range, not_on_record
+from margins_judged import Task
 from margins_record import LARGEST_MARGIN, Line, added_up, keep, kept, table
 from right_codepaths import STRATEGIES
 
@@ -50,14 +52,21 @@ def test_a_line_that_is_cut_short_is_named(tmp_path: Path) -> None:
 
 def test_what_is_on_record_is_left_out_and_half_of_it_is_refused_before_it_is_asked() -> None:
     names = tuple(strategy.name for strategy in STRATEGIES)
-    task = Task("jax", "jit", ("float32", "float64"), names, (), "cpu", False, 0, None)
+    task = Task("jax", "jit", ("float32", "float64"), names, (), "cpu", (0, 1, 2, 3), None)
     line = replace(FIRST, framework="jax", mode="jit", ways=(0, 1, 2, 3))
     assert not_on_record([task], []) == [task]
     assert not_on_record([task], [line]) == [replace(task, dtypes=("float64",))]
     assert not_on_record([task], [line, replace(line, dtype="float64")]) == []
-    assert not_on_record([replace(task, turn=1)], [line]) == [replace(task, turn=1)]
-    with pytest.raises(ValueError, match=r"jax jit float32: ways \[0, 1, 2, 3\] of .* are on record; .* --turn"):
-        not_on_record([replace(task, every=True)], [line])
+    assert not_on_record([replace(task, ways=(4, 5))], [line]) == [replace(task, ways=(4, 5))]
+    with pytest.raises(ValueError, match=r"jax jit float32: ways \[0, 1, 2, 3\] of .* are on record; .* --ways"):
+        not_on_record([replace(task, ways=tuple(range(12)))], [line])
+
+
+def test_ways_are_a_range_of_those_that_there_are() -> None:
+    assert _range("3") == (3,) and _range("4-7") == (4, 5, 6, 7)
+    for wrong in ("7-4", "4-12", "x"):
+        with pytest.raises((ValueError, ArgumentTypeError)):
+            _range(wrong)
 
 
 @pytest.mark.parametrize(

@@ -21,15 +21,13 @@ def kind(case: Case) -> tuple[object, ...]:
 
 
 def turns(
-    strategies: Sequence[Strategy], cases: Sequence[Case], dtype: str, share: int, turn: int = 0
+    strategies: Sequence[Strategy], cases: Sequence[Case], dtype: str, ways: Sequence[int]
 ) -> Iterator[tuple[Strategy, Case]]:
-    """Put every case to `share` of the strategies: as many turns later, to the next ones.
+    """Put every case to as many strategies as there are ways: way 0 is its first one, way 1 the next.
 
     Cases of one kind go to the same strategies, so that what one of them has compiled serves the others.
     """
     places = {one: place for place, one in enumerate(dict.fromkeys(kind(case) for case in cases))}
-    share = min(share, len(strategies))
-    for step in range(share):
+    for way in ways:
         for case in cases:
-            place = places[kind(case)] + STEP[dtype] + turn * share + step
-            yield strategies[place % len(strategies)], case
+            yield strategies[(places[kind(case)] + STEP[dtype] + way) % len(strategies)], case
