@@ -16,7 +16,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 BACKENDS = {"jax": ["jax"], "torch": ["torch"], "tensorflow": ["tensorflow"], "all": ["jax", "torch", "tensorflow"]}
 ALL = BACKENDS["all"]
-SIDE_BY_SIDE = ["--processes", str(min(os.cpu_count() or 1, 8))]
+AT_ONCE = str(min(os.cpu_count() or 1, 8))
+ONE_CORE_EACH = {"OMP_NUM_THREADS": "1"}
+"""For processes side by side: threads of OpenMP that wait for each other keep their cores busy."""
 
 
 def groups(*names: str) -> list[str]:
@@ -56,8 +58,9 @@ def conformance(session: nox.Session, backend: str) -> None:
     """
     install(session, ".", *groups(*BACKENDS[backend]))
     chosen = [argument for name in BACKENDS[backend] for argument in ("--backend", name)]
-    arguments = session.posargs or ["--mode", "eager", "--mode", "compiled", "--report", "report.jsonl", *SIDE_BY_SIDE]
-    session.run("ptycho-oracle", "run", *chosen, *arguments)
+    usual = ["--mode", "eager", "--mode", "compiled", "--report", "report.jsonl", "--processes", AT_ONCE]
+    threads = {} if session.posargs else ONE_CORE_EACH
+    session.run("ptycho-oracle", "run", *chosen, *(session.posargs or usual), env=threads)
 
 
 @nox.session
@@ -92,8 +95,8 @@ def gradients(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the test suite, on an installed package, with all three frameworks."""
     install(session, ".", *groups("test", "study", *ALL))
-    spread = [] if session.posargs else ["-n", str(min(os.cpu_count() or 1, 8)), "--dist", "loadfile"]
-    session.run("pytest", *spread, *session.posargs)
+    spread = [] if session.posargs else ["-n", AT_ONCE, "--dist", "loadfile"]
+    session.run("pytest", *spread, *session.posargs, env=ONE_CORE_EACH if spread else {})
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
