@@ -124,7 +124,7 @@ class Differentiated:
             64-bit types are switched on for this call only, and only for float64.
         device : str
             A platform that JAX knows: "cpu", "cuda".
-        loss_scale : float, a power of two
+        loss_scale : float, a power of two of either sign
             Multiplies the sum of the value, taken in at least float32, before it is differentiated, so that small
             gradients survive half types. The value comes back unscaled; dividing the gradient is the caller's part.
 
@@ -144,7 +144,7 @@ class Differentiated:
             Whatever the loss refuses.
         """
         _require("dtype", dtype, DTYPES)
-        if not 0 < loss_scale < math.inf or math.frexp(loss_scale)[0] != 0.5:
+        if abs(math.frexp(loss_scale)[0]) != 0.5:
             raise ValueError(f"loss_scale: got {loss_scale!r}, wanted a power of two, which scales without rounding")
         scalar = "float64" if dtype == "float64" else "float32"
         with jax.enable_x64(dtype == "float64"), jax.default_device(jax.devices(device)[0]):

@@ -14,12 +14,15 @@ from conformance.backends.answer import (
     scale_argument,
 )
 from conformance.backends.torch_arrays import in_numpy, name_of
+from conformance.backends.torch_manners import Watched, left_as_it_was
 from conformance.backends.torch_modes import MODES, arranged, by_autograd, by_transform, compiled, probe_compiler
 from conformance.backends.torch_precision import full_precision, reduced_precision
 from conformance.case import Parameters, Question
 from conformance.codepaths import torch_losses
 from conformance.exit_codes import BackendError
 from conformance.tolerance import computing_dtype
+
+SIDES = ("prediction", "target")
 
 
 @cache
@@ -108,24 +111,22 @@ class TorchBackend:
         if scale is not None:
             operands.append(torch.tensor(scale, dtype=real, device=device))
         keywords = {name: torch.tensor(array, device=device) for name, array in keyword_operands(question).items()}
-        before = [operand.clone() for operand in operands]
+        watched = Watched(operands, keywords)
         if mode == "compile" and device not in self._probed:
             probe_compiler(device)
             self._probed.add(device)
         run = self._prepared.get(codepath, mode, compiled) if mode == "compile" else codepath
         way = by_transform if mode in ("func", "vmap") else by_autograd
         position = 1 if question.parameters.wrt == "target" else 0
-        with full_precision():
+        misdeeds: list[str] = []
+        with full_precision(), left_as_it_was(misdeeds):
             value, gradient = way(run, operands, keywords, position, mode, loss_scale)
-        misdeeds = []
         if value.device.type != torch.device(device).type:
             misdeeds.append(f"the value was computed on {value.device}, wanted {device}")
         if gradient is None:
             misdeeds.append(f"the value does not depend on the {question.parameters.wrt} through autograd")
             gradient = torch.zeros_like(operands[position])
-        for name, operand, copy in zip(("prediction", "target", "scale"), operands, before):
-            if not torch.equal(operand.detach().nan_to_num(), copy.nan_to_num()):
-                misdeeds.append(f"the {name} was modified in place")
+        misdeeds += watched.misdeeds(SIDES if mode == "both" else SIDES[position : position + 1])
         return Answer(
             in_numpy(value),
             in_numpy(gradient) / loss_scale,

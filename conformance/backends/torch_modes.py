@@ -84,7 +84,9 @@ def by_autograd(
         value = _require_tensor(codepath(*operands, **keywords))
     if not value.requires_grad:
         return value, None
-    (gradient,) = torch.autograd.grad(_total(value, scale), operands[position], allow_unused=True)
+    with torch.enable_grad():  # whatever the codepath has switched
+        total = _total(value, scale)
+    (gradient,) = torch.autograd.grad(total, operands[position], allow_unused=True)
     return value, gradient
 
 

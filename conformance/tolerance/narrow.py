@@ -6,6 +6,7 @@ from math import floor, log2
 import numpy as np
 
 from conformance.case import Array, Float64
+from conformance.tolerance.arithmetic import ARITHMETICS
 
 ROUNDINGS = 2
 """Of a gradient element in the narrow type: the adjoint of the one cast, and one to spare."""
@@ -28,6 +29,11 @@ NARROW = {"bfloat16": Narrow(2.0**-8, 2.0**-126, False), "float16": Narrow(2.0**
 def computing_dtype(dtype: str) -> str:
     """Return the dtype that a loss of inputs of `dtype` is computed and returned in."""
     return "float32" if dtype in NARROW else dtype
+
+
+def smallest_normal(dtype: str) -> float:
+    """Return the smallest normal number of a dtype: below it, multiplying by a power of two is not exact."""
+    return NARROW[dtype].smallest_normal if dtype in NARROW else ARITHMETICS[dtype].smallest_normal
 
 
 def loss_scale(gradient: Array, dtype: str) -> float:
