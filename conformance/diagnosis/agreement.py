@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf
 
 import numpy as np
 
@@ -18,6 +18,8 @@ BOTH_ROUND = 2.0
 """Two correct codepaths of one function differ by at most twice the tolerance of either."""
 LEAK = 64.0
 """Roundings of the largest element that reach the others through a sum, in units of u."""
+DIGITS = 0.75
+"""Of its digits, the share that an error of the answer must have in common with that of a known lie."""
 SHARP = 8.0
 """A lie is recognised where it is at least so many times closer to the answer than the truth is."""
 
@@ -50,7 +52,7 @@ def _agreement(got: Float64, other: Float64, truth: Float64, tolerance: Float64,
     known = np.isfinite(truth)
     error = np.where(finite & known, np.abs(np.where(finite, got, 0) - np.where(known, truth, 0)), 0.0)
     rounding = BOTH_ROUND * np.where(np.isfinite(tolerance), tolerance, 0.0) + LEAK * unit * largest
-    if np.any(apart > rounding + sqrt(unit) * error):
+    if np.any(apart > rounding + unit**DIGITS * np.minimum(error, largest)):
         return None
     floor = np.maximum(rounding, apart)
     sharpness = float(np.max(np.where(floor > 0, error / np.where(floor > 0, floor, 1), 0.0), initial=0.0))
@@ -63,7 +65,8 @@ def agreement(case: Case, dtype: str, got: Answer, other: Answer) -> Agreement |
     """Return how two answers to a case agree, or None where they do not.
 
     Both have the same form, are finite at the same elements, and differ there by the roundings of two codepaths of one
-    function: twice the tolerance, what leaks from the largest element, and half the digits of a larger error.
+    function: twice the tolerance, what leaks from the largest element, and the last quarter of the digits of a larger
+    error.
     """
     if _form(got) != _form(other):
         return None

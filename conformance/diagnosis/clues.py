@@ -9,11 +9,13 @@ from conformance.case import Float64
 from conformance.diagnosis.places import by_case, by_place, by_range, wrong_elements
 from conformance.diagnosis.shrink import shrunk
 from conformance.diagnosis.subject import Subject
-from conformance.judge import Examination
+from conformance.judge import WEIGHTS, Examination
 from conformance.tolerance import computing_dtype
 from conformance.tolerance.inputs import components_of
 from conformance.verdict import margins, tolerances
 
+ONE_FACTOR = 2.0**-8
+"""Relative spread of one factor: gradients of half types are that coarse."""
 SHOWN = 4
 """A question of at most so many elements is printed in full."""
 
@@ -29,7 +31,8 @@ def _kinds(failing: Sequence[Examination]) -> str:
     value = sum(one.verdict.value_margin > 1 for one in compared)
     gradient = sum(one.verdict.gradient_margin > 1 for one in compared)
     if len(compared) == len(failing) and value and not gradient:
-        return "only values are wrong, every gradient is right"
+        asked = any(np.any(np.isfinite(one.case.truth.gradient)) for one in compared)
+        return f"only values are wrong, {'every gradient is right' if asked else 'and of no gradient was one asked'}"
     if len(compared) == len(failing) and gradient and not value:
         return "only gradients are wrong, every value is right"
     if not compared:
@@ -76,8 +79,11 @@ def _first(name: str, digits: int, got: Float64, true: Float64, tolerance: Float
     )
 
 
-def first_mismatch(one: Examination, dtype: str) -> list[str]:
-    """Return the first wrong element of value and gradient of one case, with the interval that was wanted."""
+def first_mismatch(one: Examination, dtype: str, ties: str = "strict") -> list[str]:
+    """Return the first wrong element of value and gradient of one case, with the interval that was wanted.
+
+    Where any subgradient is accepted, an exact tie has no interval of its own.
+    """
     if not one.answers:
         return [one.verdict.message]
     answer, truth, verdict = one.answers[-1], one.case.truth, one.verdict
@@ -89,6 +95,9 @@ def first_mismatch(one: Examination, dtype: str) -> list[str]:
     ):
         got, true = components_of(getattr(answer, name)), components_of(getattr(truth, name))
         if margin > 1 and got.shape == true.shape and np.all(np.isfinite(true)):
+            if name == "gradient" and ties == "subgradient" and one.case.truth.sign is not None:
+                tied = one.case.truth.sign == 0
+                tolerance = np.where(tied if tied.ndim == got.ndim else tied[..., None], np.inf, tolerance)
             text = _first(name, DIGITS.get(dtype, 9), got, true, tolerance)
             said += [text] if text else []
     return said or [one.verdict.message]
@@ -104,7 +113,7 @@ def _smallest(subject: Subject) -> list[str]:
     question = one.case.question
     shape = "x".join(map(str, question.prediction.shape))
     said = [f"smallest failing case: {question.case_id}, {shape} [{one.case.why}]"]
-    said += [f"  {text}" for text in first_mismatch(one, subject.dtype)]
+    said += [f"  {text}" for text in first_mismatch(one, subject.dtype, subject.ties)]
     steady = len(one.answers) == 1 and not any(other.verdict.repeatable is False for other in subject.examinations)
     part = shrunk(subject, one) if steady and not subject.ships_here else None
     if part is not None and part.case.question.prediction.size < question.prediction.size:
@@ -116,8 +125,35 @@ def _smallest(subject: Subject) -> list[str]:
             text += f", mask = {small.valid.ravel().tolist()}" if small.mask is not None else ""
             text += f", view_ids = {small.view_ids.tolist()}" if small.view_ids is not None else ""
         said.append(text)
-        said += [f"  {line}" for line in first_mismatch(part, subject.dtype)]
+        said += [f"  {line}" for line in first_mismatch(part, subject.dtype, subject.ties)]
     return said
+
+
+def _upstream(one: Examination) -> float | None:
+    """Return by what the gradient of the second call's multiple of the loss is longer than the first one's.
+
+    None where the values differ, or the gradients by no one factor.
+    """
+    first, other = one.answers
+    lit = np.isfinite(first.gradient) & (first.gradient != 0)
+    if not np.array_equal(first.value, other.value, equal_nan=True) or not np.any(lit):
+        return None
+    with np.errstate(all="ignore"):
+        factors = np.real(other.gradient[lit] * WEIGHTS[1] / first.gradient[lit])
+    low, high = float(np.min(factors)), float(np.max(factors))
+    return low if high - low <= ONE_FACTOR * abs(low) else None
+
+
+def _why(second: Sequence[Examination]) -> str:
+    """Return why only the second calls may be wrong."""
+    found = {None if factor is None else round(factor, 6) for factor in map(_upstream, second)}
+    if len(found) == 1 and None not in found:
+        (factor,) = found
+        return (
+            f"the gradient of {WEIGHTS[1]:g} times the loss is {factor:g} times that of the loss, so the backward pass "
+            "does not multiply by the gradient that it is given"
+        )
+    return "it keeps a state, draws, or reads memory that it has not written"
 
 
 def clues(subject: Subject) -> tuple[str, ...]:
@@ -126,15 +162,17 @@ def clues(subject: Subject) -> tuple[str, ...]:
     said = [f"{len(failing)} of {len(subject.examinations)} cases fail; {_kinds(failing)}"]
     errors = sum(one.verdict.status == "error" for one in failing)
     said += [f"it raises in {errors} of them"] if errors else []
-    second = sum(len(one.answers) == 2 for one in failing)
+    second = [one for one in failing if len(one.answers) == 2]
     if second:
         said.append(
-            f"in {second} of them only the second of two calls on the same inputs is wrong: it keeps a state, or draws"
+            f"in {len(second)} of them only the second of two calls on the same inputs is wrong: {_why(second)}"
         )
     unstable = sum(one.verdict.repeatable is False for one in subject.examinations)
     if unstable:
         said.append(f"two calls on the same inputs gave different bits in {unstable} cases")
     found = wrong_elements(failing, subject.dtype)
     if found and len(found) == len(failing):
-        said += [*by_place(found), *by_range(found)]
+        values = any(one.verdict.value_margin > 1 and one.answers[-1].value.ndim == 0 for one in failing)
+        where = "in the gradient " if values else ""
+        said += [*by_place(found, where), *by_range(found, where)]
     return (*said, *by_case(subject), *_smallest(subject))

@@ -15,7 +15,10 @@ from conformance.diagnosis.findings import Finding
 from conformance.diagnosis.subject import CodepathOf, Subject
 from conformance.judge import Examination, examine
 from conformance.liars.liar import Liar
+from conformance.liars.score import HONEST
 from conformance.profile import Profile, is_asked
+
+PLAIN = Parameters().described()
 
 
 @cache
@@ -132,12 +135,24 @@ def _not_asked(subject: Subject, pool: Sequence[Case]) -> list[Examination]:
     return [one for one in map(subject.again, found) if one.verdict.status != "skip"]
 
 
+def right_but_for_its_form(subject: Subject) -> bool:
+    """Return whether the right formula, as it stands, answers as the codepath does: then no lie explains anything.
+
+    That is so in half precision: computed there, it is returned there.
+    """
+    asked = [one.case.question.parameters for one in subject.examinations]
+    if subject.loss not in HONEST or any(_plain_options(given)[0].described() != PLAIN for given in asked):
+        return False
+    honest = Liar("honest", subject.loss, "value", "nothing is", "own", HONEST[subject.loss])
+    return _examined(honest, subject, subject.examinations) is not None
+
+
 def known_liars(subject: Subject, bank: Iterable[Liar], pool: Sequence[Case]) -> list[Finding]:
     """Return the liars of the bank that agree with the codepath on every case, failing and passing, asked and not.
 
     Each is asked everything in the order that the codepath was asked.
     """
-    if not subject.failing:
+    if not subject.failing or right_but_for_its_form(subject):
         return []
     findings, others = [], None
     for liar in _candidates(subject, bank):

@@ -136,7 +136,16 @@ def wrong_elements(examinations: Sequence[Examination], dtype: str) -> list[Wron
     return found
 
 
-def by_place(found: Sequence[Wrong]) -> list[str]:
+def apart(low: float, high: float) -> tuple[str, str]:
+    """Return two numbers in as few digits as leave them apart, the lower one rounded up and the higher one down."""
+    for digits in range(3, 17):
+        one, other = f"{low:.{digits}g}", f"{high:.{digits}g}"
+        if low <= float(one) < float(other) <= high:
+            return one, other
+    return f"{low:.17g}", f"{high:.17g}"
+
+
+def by_place(found: Sequence[Wrong], where: str = "") -> list[str]:
     """Return the narrowest places that hold every wrong element of every case, and are mostly wrong."""
     total = sum(one.elements.size for one in found)
     bad = sum(int(one.elements.sum()) for one in found)
@@ -146,11 +155,11 @@ def by_place(found: Sequence[Wrong]) -> list[str]:
         size = sum(int(mask.sum()) for mask in masks)
         inside = all(not np.any(one.elements & ~mask) for one, mask in zip(found, masks))
         if inside and size <= WIDEST * total and bad >= HIT * size:
-            named.append((size, f"only {name} differ{'s' if name.startswith(('the ', 'pixel')) else ''}"))
+            named.append((size, f"{where}only {name} differ{'s' if name.startswith(('the ', 'pixel')) else ''}"))
     return [text for _, text in sorted(named)[:MOST]]
 
 
-def by_range(found: Sequence[Wrong]) -> list[str]:
+def by_range(found: Sequence[Wrong], where: str = "") -> list[str]:
     """Return the amplitude ranges that part every wrong element from every right one."""
     said = []
     for name, number in RANGES.items():
@@ -160,9 +169,11 @@ def by_range(found: Sequence[Wrong]) -> list[str]:
         if wrong.size == 0 or right.size == 0:
             continue
         if np.max(wrong) < np.min(right):
-            said.append(f"only elements with {name} <= {np.max(wrong):.3g} differ, none from {np.min(right):.3g} on")
+            low, high = apart(float(np.max(wrong)), float(np.min(right)))
+            said.append(f"{where}only elements with {name} <= {low} differ, none from {high} on")
         elif np.min(wrong) > np.max(right):
-            said.append(f"only elements with {name} >= {np.min(wrong):.3g} differ, none up to {np.max(right):.3g}")
+            low, high = apart(float(np.max(right)), float(np.min(wrong)))
+            said.append(f"{where}only elements with {name} >= {high} differ, none up to {low}")
     return said[:MOST]
 
 
@@ -181,7 +192,9 @@ def by_case(subject: Subject) -> list[str]:
         if name in YES_OR_NO:
             said += [f"fails exactly in the cases with {name}"] if low else []
         elif low:
-            said.append(f"fails exactly in the cases with {name} >= {min(fails):.6g}; passes up to {max(passes):.6g}")
+            below, above = apart(max(passes), min(fails))
+            said.append(f"fails exactly in the cases with {name} >= {above}; passes up to {below}")
         elif high:
-            said.append(f"fails exactly in the cases with {name} <= {max(fails):.6g}; passes from {min(passes):.6g}")
+            below, above = apart(max(fails), min(passes))
+            said.append(f"fails exactly in the cases with {name} <= {below}; passes from {above}")
     return said[:MOST]

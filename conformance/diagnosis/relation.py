@@ -90,9 +90,8 @@ class Sample:
         endless = np.inf * np.sign(factor) if factor else 0.0
         if not np.all(self.at_infinity == endless):
             return False
-        allowed = BOTH_ROUND * self.tolerance * max(1.0, abs(factor)) + self.leak * float(
-            np.max(np.abs(self.got), initial=0.0)
-        )
+        largest = float(np.max(np.abs(self.got), initial=0.0))
+        allowed = BOTH_ROUND * self.tolerance * abs(factor) + self.leak * largest
         return bool(np.all(np.abs(self.got - factor * self.true) <= allowed))
 
 

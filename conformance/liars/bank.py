@@ -6,7 +6,7 @@ from conformance.liars.amplitude_parts import L2_PARTS, MAE_PARTS, amplitude_los
 from conformance.liars.arrays import MISUSED
 from conformance.liars.conditions import conditional_liars
 from conformance.liars.elements import ELEMENTS, mae
-from conformance.liars.gradients import gradient_liars
+from conformance.liars.gradients import gradient_liars, upstream_liars
 from conformance.liars.liar import Liar
 from conformance.liars.normalisation import NORMALISATION, l2
 from conformance.liars.options import CHOICES
@@ -59,6 +59,9 @@ BANK: tuple[Liar, ...] = (
     *gradient_liars("", l2),
     *gradient_liars("mae-", mae, MAE_TURNS),
     *gradient_liars("nll-", nll, NLL_TURNS),
+    *upstream_liars("", l2),
+    *upstream_liars("mae-", mae),
+    *upstream_liars("nll-", nll),
     *conditional_liars("", l2, amplitude_loss(L2_PARTS)),
     *conditional_liars("mae-", mae, amplitude_loss(MAE_PARTS), MAE_CONDITIONS),
     *conditional_liars("nll-", nll, poisson_loss(NLL_PARTS), NLL_CONDITIONS),

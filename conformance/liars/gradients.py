@@ -84,6 +84,27 @@ FACTORS = (*SIZES, "gradient-reversed", "gradient-zero")
 """One factor on the whole gradient: the diagnosis may say so instead of naming the liar."""
 
 
+UPSTREAM: dict[str, tuple[str, Callable[[SimpleNamespace, Any], Any]]] = {
+    "upstream-ignored": ("the backward pass ignores the gradient that it is given: a weighted loss trains as if it had "
+                         "weight 1", lambda o, g: o.ones(g)),
+    "upstream-without-sign": ("the backward pass takes the modulus of the gradient that it is given: a loss that is "
+                              "subtracted trains as if it were added", lambda o, g: o.where(g < 0, -g, g)),
+}  # fmt: skip
+"""Name -> what it does, and what becomes of the gradient with respect to the value."""
+
+
+def upstream_liars(prefix: str, make: Callable[..., Liar]) -> tuple[Liar, ...]:
+    """Return the lies about one loss that only another weight than 1 shows."""
+
+    def leave(turn: Callable[[SimpleNamespace, Any], Any]) -> tuple[Change, ...]:
+        return after("leave", lambda place, value, *_: place.o.reflect(value, lambda g: turn(place.o, g)))
+
+    return tuple(
+        make(f"{prefix}{name}", "gradient", wrong, seen("upstream"), leave(turn))
+        for name, (wrong, turn) in UPSTREAM.items()
+    )
+
+
 def gradient_liars(prefix: str, make: Callable[..., Liar], names: tuple[str, ...] = tuple(TURNS)) -> tuple[Liar, ...]:
     """Return the lies of the gradient about one loss."""
     found = []

@@ -28,6 +28,7 @@ THREADS = {
     "half": "pytorch/pytorch#2391 and facebookresearch/fairscale#263, half-precision sums and norms overflow",
     "log": "srendle/libfm#21, log10 for log; keras-team/keras#9664, a clipped argument has gradient 0",
     "mask": "tensorflow/tensorflow#39146 and tensorflow/tensorflow#34491, a masked mean divides by all elements",
+    "upstream": "pytorch/pytorch#21961 and chainer/chainer#1175, a backward pass ignores the gradient it is given",
     "target": "pytorch/pytorch#43228 and pytorch/pytorch#3876, a target that requires a gradient changes the value",
 }
 

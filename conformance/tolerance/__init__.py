@@ -8,7 +8,13 @@ from conformance.tolerance.amplitude import l2_bounds
 from conformance.tolerance.arithmetic import ARITHMETICS, Arithmetic
 from conformance.tolerance.bounds import Bounds
 from conformance.tolerance.legacy import mae_bounds
-from conformance.tolerance.narrow import before_narrowing, computing_dtype, loss_scale, narrowed_gradient, smallest_normal
+from conformance.tolerance.narrow import (
+    before_narrowing,
+    computing_dtype,
+    loss_scale,
+    narrowed_gradient,
+    smallest_normal,
+)
 from conformance.tolerance.poisson import nll_bounds
 
 __all__ = [
