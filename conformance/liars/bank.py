@@ -27,6 +27,7 @@ NLL_TURNS = (
 )
 MAE_CONDITIONS = (
     "beyond-eight-samples",
+    "beyond-sixteen-samples",
     "odd-height",
     "not-contiguous",
     "returns-float64",
@@ -38,6 +39,7 @@ MAE_CONDITIONS = (
 )
 NLL_CONDITIONS = (
     "beyond-eight-samples",
+    "beyond-sixteen-samples",
     "batch-of-one",
     "compiled-only",
     "not-contiguous",

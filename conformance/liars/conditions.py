@@ -26,6 +26,8 @@ def when(condition: Condition) -> tuple[Change, ...]:
 
 CONDITIONS: dict[str, tuple[str, str, Condition, str, str, tuple[str, ...]]] = {
     "beyond-eight-samples": ("wrong beyond eight samples", "layout", lambda o, p, t: p.shape[0] > 8, FIELD, "", ()),
+    "beyond-sixteen-samples": ("wrong beyond sixteen samples", "layout", lambda o, p, t: p.shape[0] > 16, FIELD,
+                               "", ()),
     "batch-of-one": ("wrong for a batch of one", "layout", lambda o, p, t: p.shape[0] == 1, seen("axis"), "", ()),
     "odd-height": ("wrong for an odd number of rows", "layout", lambda o, p, t: p.shape[2] % 2 == 1, seen("shift"),
                    "", ()),

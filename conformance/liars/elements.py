@@ -91,6 +91,8 @@ DISTANCES = {
     "sign-of-zero-one": ("derivative 1 where the difference is exactly 0", by(_one_at_zero)),
     "sign-of-zero-minus-one": ("derivative -1 where the difference is exactly 0", by(_minus_one_at_zero)),
     "intensity-difference": ("the difference of the squares", lambda place, a, b, p, t: place.o.abs(a * a - b * b)),
+    "close-is-equal": ("differences within 1e-5 of the target count as 0", lambda place, a, b, p, t: place.o.where(
+        place.o.abs(a - b) <= 1e-5 * place.o.abs(b), 0 * (a - b), place.o.abs(a - b))),
     "relative-error": ("each element over its target", lambda place, a, b, p, t: place.o.abs(a - b) / (b + 1e-3)),
     "weighted-by-target": ("each element weighted by its target", lambda place, a, b, p, t: place.o.abs(a - b) * b),
 }  # fmt: skip
@@ -140,6 +142,8 @@ OPERANDS = {
         "", lambda o, x: o.sum(x, (1,)) / x.shape[1])),
     "target-rounded-to-float16": ("the target is stored as float16",
                                   _operand(TARGET, lambda o, x: o.cast(o.to(x, "float16"), x))),
+    "target-rounded-to-bfloat16": ("the target is stored as bfloat16",
+                                   _operand(TARGET, lambda o, x: o.cast(o.to(x, "bfloat16"), x))),
     "target-of-8-bits": ("the target is stored in 255 steps of its largest value", _operand(
         TARGET, lambda o, x: o.round(x / o.at_least(o.largest(x, (0, 1, 2, 3)), 1e-30) * 255) / 255
         * o.at_least(o.largest(x, (0, 1, 2, 3)), 1e-30))),
@@ -155,7 +159,8 @@ SEEN = {
     "sum-for-mean": seen("reduction"), "sum-per-sample": seen("reduction"), "last-sample-dropped": seen("reduction"),
     "mean-over-bright-pixels": seen("mask"), "prediction-fftshifted": seen("shift"), "prediction-rolled": seen("shift"),
     "prediction-transposed": seen("shift"), "not-finite-is-0": seen("nan_to_num"),
-    "target-rounded-to-float16": seen("half"), "target-of-8-bits": seen("counts"),
+    "target-rounded-to-float16": seen("half"), "target-rounded-to-bfloat16": seen("half"),
+    "target-of-8-bits": seen("counts"),
 }  # fmt: skip
 NO_LIE = {
     "prediction-up-by-1e-3": "a factor of the prediction cancels in the norm",
@@ -170,6 +175,10 @@ ELEMENTS = (
       for name, (wrong, edit) in OPERANDS.items() if name not in NO_LIE),
     mae("mae-squared", "value", "the squared difference", FIELD, instead("elements", DISTANCES["squared-error"][1])),
     mae("mae-huber", "value", "Huber's loss", seen("huber"), instead("elements", DISTANCES["huber"][1])),
+    mae("mae-close-is-equal", "value", "differences within 1e-5 of the target count as 0", FIELD,
+        instead("elements", DISTANCES["close-is-equal"][1])),
+    mae("mae-target-rounded-to-bfloat16", "value", "the target is stored as bfloat16", seen("half"),
+        OPERANDS["target-rounded-to-bfloat16"][1]),
     mae("mae-sign-of-zero-one", "gradient", "derivative 1 at a tie", seen("abs"),
         instead("elements", by(_one_at_zero))),
     mae("mae-sum", "value", "the sum", seen("reduction"), REDUCED["sum-for-mean"][1],

@@ -15,6 +15,10 @@ def nll(name: str, kind: str, wrong: str, source: str, edit: tuple[Change, ...],
     return Liar(name, "poisson_nll", kind, wrong, source, poisson_loss(changed(NLL_PARTS, edit)), edit=edit, **how)
 
 
+def _target_in_bfloat16(place: Place, x: Any, given: Any, side: str) -> Any:
+    return place.o.cast(place.o.to(x, "bfloat16"), x) if side == TARGET else x
+
+
 def scaled(new: Any, side: str = "") -> tuple[Change, ...]:
     """Return another scale, on one side or on both."""
 
@@ -132,6 +136,8 @@ RATES = (
         *instead("counts", lambda place, t, s: square(place, t, s) ** 2))),
     nll("rate-not-squared", "value", "the predicted amplitude is taken for a rate", FIELD,
         rated(lambda place, p, s: s * p)),
+    nll("nll-target-rounded-to-bfloat16", "value", "the measured amplitude is stored as bfloat16", seen("half"),
+        after("enter", _target_in_bfloat16)),
     nll("counts-not-squared", "value", "the measured amplitude is taken for counts", FIELD,
         instead("counts", lambda place, t, s: s * t)),
     nll("log-input", "value", "the prediction is taken for the logarithm of the rate", seen("constant"), (
