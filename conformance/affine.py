@@ -107,7 +107,7 @@ def under_profile(cases: Sequence[Case], profile: Profile) -> list[Case]:
     options = profile.parameters
     chosen = []
     for case in cases:
-        own = replace(case.question.parameters, scale=None, rate_floor=None, normaliser_value=None)
+        own = replace(case.question.parameters, scale=None, normaliser_value=None)
         plain = replace(options, reduction="mean", constant="none", normaliser="none")
         masked = case.question.mask is not None
         if (masked and profile.mask == "none") or case.question.parameters.normaliser_value is not None:

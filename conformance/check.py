@@ -14,6 +14,7 @@ from conformance.exit_codes import ExitCode, UsageError
 from conformance.golden import load
 from conformance.judge import examine_all, exit_code, modes_of, require_modes
 from conformance.profile import Profile, adapted, declare, is_asked
+from conformance.supplement import supplement
 from conformance.verdict import TIES, Verdict
 
 
@@ -127,7 +128,8 @@ def check_loss(
     cases : shell patterns of case ids, or cases made elsewhere; all golden cases of the loss by default
     profile : name of a declared convention, or one made with `conformance.profile.declare`
         Argument order, layout, who applies the scale, and which options of the contract the callable computes. The
-        truth is mapped to it exactly.
+        truth is mapped to it exactly where such a map is; otherwise, and under masks, it is computed in float64 beside
+        the golden cases that there are.
 
     Returns
     -------
@@ -147,11 +149,12 @@ def check_loss(
     patterns = [entry for entry in cases if isinstance(entry, str)]
     given = [entry for entry in cases if isinstance(entry, Case)]
     held = tuple(given if given else load().cases)
-    pool = [case for case in held if is_asked(case.question, loss, convention)]
-    chosen = select(under_profile(pool, convention), patterns)
     backend = load_backend(framework)
     backend.environment(device)
     require_modes([backend], requested)
+    pool = [case for case in held if is_asked(case.question, loss, convention)]
+    asked = under_profile(pool, convention)
+    chosen = select([*asked, *([] if given else supplement(pool, loss, convention, backend))], patterns)
     codepath = adapted(callable, convention, backend.transpose)
     examinations = tuple(
         examine_all(

@@ -53,6 +53,11 @@ BEYOND = (
         "test_tensorflow_second_use.py::test_vectorized_map_is_a_loop",
     ),
     Clause(
+        "The gradient is that of any multiple of a loss: weights of a sum of losses, and loss scales, multiply it.",
+        tests="test_manners.py::test_a_backward_pass_that_ignores_what_multiplies_the_loss_is_seen "
+        "test_manners.py::test_it_is_in_every_framework",
+    ),
+    Clause(
         "A loss leaves its inputs as they were and does not depend on what it was asked before.",
         tests="test_fail_open.py::test_a_loss_that_is_right_and_modifies_its_input_is_rejected "
         "test_hardening.py::test_a_loss_that_differs_on_the_second_call_is_rejected "

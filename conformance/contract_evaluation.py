@@ -79,7 +79,7 @@ CALL = (
     Clause(
         'A platform that JAX knows: "cpu", "cuda".', "l2-typical", "test_command_line.py::test_a_missing_device_exits_4"
     ),
-    Clause("loss_scale : float, a power of two", tests=f"{SCALED} {REFUSED}"),
+    Clause("loss_scale : float, a power of two of either sign", tests=f"{SCALED} {REFUSED}"),
     Clause(
         "Multiplies the sum of the value, taken in at least float32, before it is differentiated, so that small "
         "gradients survive half types.",

@@ -95,7 +95,7 @@ def examine(
             value_margin=fmax(verdict.value_margin, value),
             gradient_margin=fmax(verdict.gradient_margin, gradient),
             message=call + message if message else "",
-            repeatable=_same_bits(*answers, least) if len(answers) == 2 else None,
+            repeatable=_same_bits(answers[0], answer, least) if len(answers) == 2 else None,
         )
         if status != "pass":
             break

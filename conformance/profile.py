@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf, nan
 from typing import Any
 
 from conformance.case import Parameters, Question
@@ -14,7 +15,8 @@ INPUTS = ("amplitude", "scaled_amplitude", "scaled_intensity")
 MASKS = ("none", "keyword")
 CALLS = {"order": ORDERS, "layout": LAYOUTS, "inputs": INPUTS, "mask": MASKS}
 DECLARABLE = ("reduction", "domain", "scope", "gain", "constant", "rate_guard", "normaliser")
-"""Options of the contract that a profile may declare; numbers such as eps keep their defaults or come with a case."""
+"""Options of the contract that a profile may declare; numbers keep their defaults or come with a case, but for
+`rate_floor`, which goes with a guard."""
 TO_LAST = (0, 2, 3, 1)
 TO_FIRST = (0, 3, 1, 2)
 
@@ -36,6 +38,8 @@ class Profile:
         Whether the codepath takes a detector mask, as the keyword `mask`.
     options : mapping
         Options of the contract, by the names of the reference's keywords; those left out are at their defaults.
+    rate_floor : float, optional
+        What the rate is guarded with; it goes with the option `rate_guard`.
     """
 
     name: str = "contract"
@@ -44,16 +48,19 @@ class Profile:
     inputs: str = "amplitude"
     mask: str = "none"
     options: Mapping[str, str] = field(default_factory=dict)
+    rate_floor: float | None = None
 
     @property
     def parameters(self) -> Parameters:
         """The declared options among the defaults."""
-        return Parameters(**dict(self.options))  # type: ignore[arg-type]  # only options whose values are strings
+        options: dict[str, Any] = dict(self.options)
+        return Parameters(**options, rate_floor=self.rate_floor)
 
     def described(self) -> str:
         """Return what differs from the contract's own convention, in one line."""
         calls = [f"{name}={getattr(self, name)}" for name in CALLS if getattr(self, name) != CALLS[name][0]]
-        said = ", ".join([*calls, *(f"{name}={value}" for name, value in self.options.items())])
+        floor = [] if self.rate_floor is None else [f"rate_floor={self.rate_floor:g}"]
+        said = ", ".join([*calls, *(f"{name}={value}" for name, value in self.options.items()), *floor])
         return f"{self.name} ({said})" if said else self.name
 
 
@@ -77,27 +84,45 @@ PROFILES = {
 """Conventions in the field; any other is declared with `--set`."""
 
 
+def _floor(text: str) -> float:
+    try:
+        floor = float(text)
+    except ValueError:
+        floor = nan
+    if not 0 < floor < inf:
+        raise UsageError(f"--set rate_floor: got {text!r}, wanted a finite number above 0")
+    return floor
+
+
 def declare(name: str, settings: Mapping[str, str]) -> Profile:
     """Return the profile `name` with `settings` changed: order, layout, inputs, or an option of the contract.
 
     Raises
     ------
     UsageError
-        An unknown profile, setting or choice.
+        An unknown profile, setting or choice; a guard without a floor above 0, or a floor without a guard.
     """
     if name not in PROFILES:
         raise UsageError(f"profile: got {name!r}, wanted one of {', '.join(PROFILES)}")
     base = PROFILES[name]
     calls = {key: getattr(base, key) for key in CALLS}
-    options = dict(base.options)
+    options, floor = dict(base.options), base.rate_floor
     for key, value in settings.items():
+        if key == "rate_floor":
+            floor = _floor(value)
+            continue
         choices = CALLS.get(key) or (PARAMETERS[key] if key in DECLARABLE else ())
         if not choices:
-            raise UsageError(f"--set {key}: unknown, wanted one of {', '.join((*CALLS, *DECLARABLE))}")
+            raise UsageError(f"--set {key}: unknown, wanted one of {', '.join((*CALLS, *DECLARABLE, 'rate_floor'))}")
         if value not in choices:
             raise UsageError(f"--set {key}: got {value!r}, wanted one of {', '.join(choices)}")
         (calls if key in CALLS else options)[key] = value
-    return Profile(base.name if not settings else f"{base.name}+", **calls, options=options)
+    if (options.get("rate_guard", "none") != "none") != (floor is not None):
+        raise UsageError(
+            "--set rate_guard: goes with --set rate_floor=NUMBER, what the rate is clamped to or what is added to it; "
+            f"got rate_guard={options.get('rate_guard', 'none')}, rate_floor={floor}"
+        )
+    return Profile(base.name if not settings else f"{base.name}+", **calls, options=options, rate_floor=floor)
 
 
 def is_asked(question: Question, loss: str, profile: Profile) -> bool:

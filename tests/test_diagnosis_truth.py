@@ -55,6 +55,15 @@ def test_a_factor_within_the_tolerance_of_none_is_no_relation() -> None:
     assert not [said for said in found.said if said.startswith("factor")], found.said
 
 
+def test_a_layout_beside_another_reduction_is_no_explanation_where_it_changes_nothing() -> None:
+    def loss(p: Tensor, t: Tensor) -> Tensor:
+        value = only("amplitude_l2_mae")(p, t) * (p.numel() // p.shape[0])
+        return value * (1.125 if p.shape[1] == 1 else 1)
+
+    found = diagnosis_of(loss, "amplitude_l2_mae", dtype="float64")
+    assert not [said for said in found.said if "layout" in said], found.said
+
+
 def test_an_ignored_upstream_gradient_is_said_to_be() -> None:
     found = diagnosis_of(lambda p, t: Unweighted.apply(p, t) * 1.0, "amplitude_mae", dtype="float32")
     assert found.said == ("liar mae-upstream-ignored",), found.said

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance.affine import under_profile
-from conformance.backends import Backend, Codepath
+from conformance.affine import MAPPED, under_profile
+from conformance.backends import Answer, Backend, Codepath
 from conformance.backends.answer import takes_scale
 from conformance.case import Case, Question
 from conformance.computed import computed_case
@@ -77,7 +77,8 @@ class Trial:
     def matters(self, profile: Profile) -> bool:
         """Return whether a right loss of this convention, called in the declared one, is wrong where the codepath is.
 
-        A loss that is the same in any layout is no evidence of one.
+        Wrong by the truth of this convention: where other options are computed too, they are no evidence of another
+        layout. Nor is a loss that is the same in any layout.
         """
         declared = self.subject.profile
         if _called_alike(profile, declared):
@@ -89,25 +90,37 @@ class Trial:
             return False
         if (profile.order, profile.layout) == (declared.order, declared.layout):
             return True
-        subject = self.subject
-        options: dict[str, Any] = dict(options_of(profile))
+        subject, own = self.subject, options_of(declared)
+        options: dict[str, Any] = {k: own[k] if k in MAPPED else v for k, v in options_of(profile).items()}
 
         def mistaken(question: Question) -> Codepath:
             asked = replace(question, parameters=replace(question.parameters, **options))
             right = taking(subject.backend.shipped(asked), profile, subject.backend.transpose)
             return adapted(right, subject.profile, subject.backend.transpose)
 
-        return all(subject.ask(mistaken, one.case).verdict.status != "pass" for one in subject.failing)
+        for one in subject.failing:
+            case = self._case_under(one, options_of(profile))
+            if case is None or self._right(case, one.answers):
+                continue
+            case = self._case_under(one, options)  # an exact map moves right and wrong alike
+            if case is not None and subject.ask(mistaken, case).verdict.status == "pass":
+                return False
+        return True
+
+    def _case_under(self, one: Examination, options: dict[str, str]) -> Case | None:
+        """Return a case with other options; None where they have no truth in it."""
+        exact = self.golden.get(one.case.question.case_id)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # roots of negative amplitudes, if they were intensities
+            return _truth(one.case, tuple(options.items()), exact, self.subject.backend)
+
+    def _right(self, case: Case, answers: Sequence[Answer]) -> bool:
+        with np.errstate(all="ignore"):
+            return bool(answers) and all(
+                judge_answer(case, answer, self.subject.dtype, self.subject.ties)[0] == "pass" for answer in answers
+            )
 
     def passes(self, one: Examination, profile: Profile) -> bool:
         """Return whether the codepath is right in one case under another convention."""
-        subject, exact = self.subject, self.golden.get(one.case.question.case_id)
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # roots of negative amplitudes, if they were intensities
-            case = _truth(one.case, tuple(options_of(profile).items()), exact, subject.backend)
-            if case is None:
-                return False
-            answers = self._answered(one, profile, case).answers
-            return bool(answers) and all(
-                judge_answer(case, answer, subject.dtype, subject.ties)[0] == "pass" for answer in answers
-            )
+        case = self._case_under(one, options_of(profile))
+        return case is not None and self._right(case, self._answered(one, profile, case).answers)

@@ -1,0 +1,162 @@
+"""Conventions that few golden cases declare: who is wrong about the rest fails, who is right passes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from diagnosed import only
+from torch import Tensor
+from torch.nn.functional import poisson_nll_loss
+
+from conformance import UsageError, check_loss
+from conformance.backends import BACKENDS, load_backend
+from conformance.case import Case
+from conformance.codepaths import torch_losses
+from conformance.profile import Profile, declare
+from conformance.supplement import supplement
+
+LOSSES = {"amplitude_l2_mae": torch_losses.amplitude_l2_mae, "amplitude_mae": torch_losses.amplitude_mae}
+MASKED = {"mask": "keyword"}
+
+
+def mae(p: Tensor, t: Tensor) -> Tensor:
+    return only("amplitude_mae")(p, t)
+
+
+def distance(p: Tensor, t: Tensor) -> Tensor:
+    d = p - t
+    return d * d.detach().sign()
+
+
+def unit(x: Tensor, axes: tuple[int, ...] = (1, 2, 3)) -> Tensor:
+    norm = torch.linalg.vector_norm(x.double(), dim=axes, keepdim=True).clamp_min(2.0**-40)
+    return (x / norm).to(x.dtype)
+
+
+def l2(p: Tensor, t: Tensor) -> Tensor:
+    return distance(unit(p), unit(t))
+
+
+def _ignored_unless_all(p: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
+    if mask is None:
+        return mae(p, t)
+    return torch.where(mask.any().expand_as(p), distance(p, t), 0.0).mean()
+
+
+def _patch_without_its_mask(p: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
+    return distance(unit(p, (2, 3)), unit(t, (2, 3))).mean()
+
+
+WRONG: dict[str, tuple[str, Callable[..., Any], dict[str, str]]] = {
+    "mask-ignored": ("amplitude_mae", _ignored_unless_all, MASKED),
+    "mask-ignored-in-a-sum": (
+        "amplitude_mae",
+        lambda p, t, mask=None: distance(p, t).sum(),
+        {**MASKED, "reduction": "sum"},
+    ),
+    "mask-ignored-by-patch-norms": ("amplitude_l2_mae", _patch_without_its_mask, {**MASKED, "scope": "patch"}),
+    "not-even-a-field": ("amplitude_mae", lambda p, t: 7 * (p.abs() - t.abs()).square().sum(), {"domain": "field"}),
+    "channels-summed": ("amplitude_mae", lambda p, t: distance(p, t).mean((2, 3)).sum(1), {"reduction": "sample"}),
+    "l2-channels-summed": ("amplitude_l2_mae", lambda p, t: l2(p, t).mean((2, 3)).sum(1), {"reduction": "sample"}),
+    "gain-without-channels": (
+        "amplitude_l2_mae",
+        lambda p, t: l2(p, t).mean() * (p.shape[2] * p.shape[3]) ** 0.5,
+        {"gain": "unit_rms"},
+    ),
+    "norms-per-channel": (
+        "amplitude_l2_mae",
+        lambda p, t: distance(unit(p, (2, 3)), unit(t, (2, 3))),
+        {"reduction": "none"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_who_is_wrong_about_the_rest_fails(name: str) -> None:
+    loss, codepath, settings = WRONG[name]
+    result = check_loss(codepath, loss=loss, profile=declare("contract", settings))
+    assert any(":" in verdict.case_id for verdict in result.failures), result.summary
+
+
+SETTINGS: list[tuple[str, dict[str, str]]] = [
+    ("amplitude_mae", MASKED),
+    ("amplitude_mae", {**MASKED, "reduction": "sum"}),
+    ("amplitude_mae", {"domain": "field"}),
+    ("amplitude_mae", {"domain": "intensity", "reduction": "sample"}),
+    ("amplitude_l2_mae", {**MASKED, "scope": "patch", "gain": "unit_rms"}),
+    ("amplitude_l2_mae", {"scope": "view"}),
+    ("amplitude_l2_mae", {"domain": "field", "reduction": "none", "scope": "batch"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("loss", "settings"), SETTINGS, ids=lambda value: str(value) if isinstance(value, str) else "-".join(value.values())
+)
+def test_who_is_right_passes(loss: str, settings: dict[str, str]) -> None:
+    options = {name: value for name, value in settings.items() if name != "mask"}
+
+    def right(p: Tensor, t: Tensor, **arrays: Tensor) -> Tensor:
+        return LOSSES[loss](p, t, **options, **arrays)
+
+    result = check_loss(right, loss=loss, profile=declare("contract", settings))
+    assert result.conformant, result.summary
+    assert sum(":" in verdict.case_id for verdict in result.verdicts) >= 20
+
+
+@pytest.mark.parametrize("floor", ["1e-8", "0.5"])
+def test_a_guard_is_declared_with_its_floor(floor: str) -> None:
+    """The loss that most people have: Torch's, of rates and counts."""
+
+    def torchs(p: Tensor, t: Tensor, s: Tensor, eps: float = float(floor)) -> Tensor:
+        return poisson_nll_loss((s * p) ** 2, (s * t) ** 2, log_input=False, eps=eps)
+
+    def off(p: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        return torchs(p, t, s, 2 * float(floor))
+
+    profile = declare("contract", {"rate_guard": "log_add", "rate_floor": floor})
+    assert check_loss(torchs, loss="poisson_nll", profile=profile).conformant
+    assert not check_loss(off, loss="poisson_nll", profile=profile).conformant
+    clamped = declare("contract", {"rate_guard": "clamp", "rate_floor": floor})
+    assert not check_loss(torchs, loss="poisson_nll", profile=clamped).conformant
+    shipped = lambda p, t, s: torch_losses.poisson_nll(p, t, s, rate_guard="clamp", rate_floor=float(floor))  # noqa: E731
+    assert check_loss(shipped, loss="poisson_nll", profile=clamped).conformant
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rate_guard": "clamp"},
+        {"rate_floor": "0.5"},
+        {"rate_guard": "clamp", "rate_floor": "0"},
+        {"rate_guard": "log_add", "rate_floor": "small"},
+        {"rate_guard": "log_add", "rate_floor": "inf"},
+    ],
+)
+def test_a_guard_without_a_floor_is_refused(settings: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="rate_floor"):
+        declare("contract", settings)
+
+
+def test_conventions_that_map_exactly_need_nothing_more(case_of: dict[str, Case]) -> None:
+    backend = load_backend("torch")
+    for name in ("contract", "keras", "torch-sample-sum-lgamma"):
+        assert supplement(list(case_of.values()), "poisson_nll", declare(name, {}), backend) == []
+    frozen = Profile(options={"normaliser": "frozen_mean_intensity"})
+    assert supplement(list(case_of.values()), "poisson_nll", frozen, backend) == []
+
+
+@pytest.mark.parametrize("framework", BACKENDS)
+def test_a_case_is_the_same_question_in_every_framework(case_of: dict[str, Case], framework: str) -> None:
+    pool = [case_of[name] for name in ("l2-typical", "l2-four-channels", "l2-nan-target", "l2-signed")]
+    found = supplement(
+        pool, "amplitude_l2_mae", declare("contract", {**MASKED, "scope": "patch"}), load_backend(framework)
+    )
+    names = [case.question.case_id for case in found]
+    kinds = ("declared", "masked")
+    assert names == [f"{name}:{kind}" for name in ("l2-typical", "l2-four-channels", "l2-signed") for kind in kinds]
+    for case in found:
+        question = case.question
+        assert question.parameters.scope == "patch" and (question.mask is None) == (":declared" in question.case_id)
+        assert question.mask is None or (~question.mask).any((2, 3)).all()
+        assert "computed under" in case.why
