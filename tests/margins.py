@@ -17,7 +17,7 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).parent))  # the parallel workers import this file by its path
 
 from margins_judged import TOGETHER, Task, judged
-from margins_record import Line, Worst, added_up, keep, kept, table
+from margins_record import Line, Worst, added_up, by_part, growth, keep, kept, table
 from right_codepaths import STRATEGIES
 
 from conformance.backends import load_backend
@@ -34,6 +34,7 @@ SHARE = {
     "jax": {"eager": 4, "vmap": 4, "jit": 4, "grad_of_jit": 4},
 }
 """How many strategies a case is put to in each dtype unless others are asked for; every one in the other modes."""
+MANIFEST = Path(__file__).resolve().parent.parent / "fixtures" / "golden" / "manifest.json"
 SLOWEST_FIRST = ("compile", "vmap", "eager", "xla")
 THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 """The arrays are small, and each mode has a process of its own."""
@@ -58,6 +59,7 @@ def _summary(task: Task, suite: str, dtype: str, found: Sequence[tuple[str, Verd
         worst((v.gradient_margin, name, v.case_id) for name, v in answered if v.has_ties),
         tuple(f"{name} {v.case_id}: {v.message}" for name, v in answered if v.status != "pass"),
         seconds,
+        task.since,
     )
 
 
@@ -122,6 +124,7 @@ def _arguments() -> argparse.Namespace:
         "--ways", type=_range, metavar="FIRST-LAST", help="of 0-11: which strategies each case is put to"
     )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--added", action="store_true", help="only the cases that were added last, for --record")
     parser.add_argument("--record", type=Path, metavar="FILE", help="add each line to FILE; leave out what it holds")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print what FILE holds as a table, and stop")
     parser.add_argument("--list", action="store_true", help="say how the strategies are written, and stop")
@@ -141,12 +144,12 @@ def not_on_record(tasks: Sequence[Task], lines: Sequence[Line]) -> list[Task]:
     ValueError
         Only some of the ways that a task would ask are on record: it would count them twice, hours later.
     """
-    known = {line.what: set(line.ways) for line in lines}
+    known = {(*line.what, line.since): set(line.ways) for line in by_part(lines)}
     left = []
     for task in tasks:
         asked, dtypes = set(task.ways), list[str]()
         for dtype in task.dtypes:
-            have = known.get((task.framework, task.mode, dtype), set())
+            have = known.get((task.framework, task.mode, dtype, task.since), set())
             if asked & have and not asked <= have:
                 raise ValueError(
                     f"{task.framework} {task.mode} {dtype}: ways {sorted(asked & have)} of {sorted(asked)} are "
@@ -168,10 +171,14 @@ def main() -> int:
             print(f"{strategy.name}: {strategy.written}{traced}")
         return 0
     names = tuple(given.strategy or [strategy.name for strategy in STRATEGIES])
-    file, on_record = given.table or given.record, list[Line]()
+    file, on_record, added = given.table or given.record, list[Line](), list[Line]()
     if given.record and (given.strategy or given.case or given.device != "cpu"):
         print("--record keeps whole runs on a CPU: leave out --strategy, --case and --device", file=sys.stderr)
         return 2
+    golden = load()
+    grown = growth(MANIFEST, golden.digest)
+    if given.added:
+        given.case = list(grown.added)
     tasks = [
         Task(
             framework,
@@ -182,6 +189,7 @@ def main() -> int:
             given.device,
             _ways(given, framework, mode, len(names)),
             given.record,
+            grown.before if given.added else "",
         )
         for framework in given.framework or FRAMEWORKS
         for mode in modes_of(load_backend(framework), given.mode or ("all",))
@@ -189,14 +197,15 @@ def main() -> int:
     ]
     try:
         if file:
-            on_record = added_up(kept(file, load().digest[:12]))
+            on_record = kept(file, grown)
+            added = added_up(on_record, grown)
         if given.record and not given.table:
-            tasks = not_on_record(tasks, on_record)
+            tasks = not_on_record(tasks, [line for line in on_record if line.suite == grown.suite])
     except ValueError as error:
         print(f"{file}: {error}", file=sys.stderr)
         return 2
     if given.table:
-        print(table(on_record), end="")
+        print(table(added, grown), end="")
         return 0
     tasks.sort(key=lambda task: SLOWEST_FIRST.index(task.mode) if task.mode in SLOWEST_FIRST else len(SLOWEST_FIRST))
     os.environ.update(THREADS)

@@ -39,6 +39,7 @@ class Task:
     device: str
     ways: tuple[int, ...]
     record: Path | None
+    since: str = ""
 
 
 def asked(task: Task, cases: Sequence[Case], dtype: str) -> Iterator[tuple[Strategy, Case]]:

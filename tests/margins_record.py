@@ -1,8 +1,12 @@
-"""What runs of `nox -s margins` came to: a line per framework, mode and dtype; kept, added up, shown as a table."""
+"""What runs of `nox -s margins` came to: a line per framework, mode and dtype; kept, added up, shown as a table.
+
+Where the golden set has only grown, what was asked of an earlier suite still counts, beside what was asked of the cases
+added since.
+"""
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 LARGEST_MARGIN = 0.5
@@ -28,6 +32,8 @@ class Line:
     tied: Worst
     rejected: tuple[str, ...]
     seconds: float
+    since: str = ""
+    """The earlier suite whose cases were left out; empty where every case was asked."""
 
     @property
     def good(self) -> bool:
@@ -39,6 +45,42 @@ class Line:
         """Return framework, mode and dtype."""
         return self.framework, self.mode, self.dtype
 
+    @property
+    def part(self) -> tuple[str, str]:
+        """Return which cases were asked."""
+        return self.suite, self.since
+
+    def joined(self, other: "Line", ways: Iterable[int]) -> "Line":
+        """Return both lines as one."""
+        return replace(
+            self,
+            ways=tuple(sorted(ways)),
+            judged=self.judged + other.judged,
+            skipped=self.skipped + other.skipped,
+            value=max(self.value, other.value),
+            gradient=max(self.gradient, other.gradient),
+            tied=max(self.tied, other.tied),
+            rejected=self.rejected + other.rejected,
+            seconds=self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The suite of today, the one before whose cases are all in it unchanged, if it is so, and what was added."""
+
+    suite: str
+    before: str
+    added: tuple[str, ...]
+
+
+def growth(manifest: Path, digest: str) -> Growth:
+    """Return how the golden set has come to be what it is, from the last entry of its history."""
+    last = json.loads(manifest.read_text(encoding="utf-8"))["history"][-1]
+    if last["changed"] or last["removed"]:
+        return Growth(digest[:12], "", ())
+    return Growth(digest[:12], last["previous"][:12], tuple(last["added"]))
+
 
 def keep(path: Path, line: Line) -> None:
     """Add one line to a record."""
@@ -46,8 +88,8 @@ def keep(path: Path, line: Line) -> None:
         file.write(json.dumps(asdict(line)) + "\n")
 
 
-def kept(path: Path, suite: str) -> list[Line]:
-    """Return the lines of a record that are of this suite.
+def kept(path: Path, grown: Growth) -> list[Line]:
+    """Return the lines of a record that are of this suite, or of the one before.
 
     Raises
     ------
@@ -62,49 +104,59 @@ def kept(path: Path, suite: str) -> list[Line]:
             lines.append(Line(**{**fields, **tuples}))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"line {number} is no line of a record ({error}); take it out") from error
-    return [line for line in lines if line.suite == suite]
+    wanted = {(grown.suite, ""), (grown.suite, grown.before), (grown.before, "")}
+    return [line for line in lines if line.part in wanted]
 
 
-def added_up(lines: Iterable[Line]) -> list[Line]:
-    """Return one line per framework, mode and dtype, from runs that asked for different ways of writing.
+def by_part(lines: Iterable[Line]) -> list[Line]:
+    """Return one line per framework, mode, dtype and cases, from runs that asked for different ways of writing.
 
     Raises
     ------
     ValueError
         Two runs asked for the same way.
     """
-    found: dict[tuple[str, str, str], Line] = {}
+    found: dict[tuple[object, ...], Line] = {}
     for line in lines:
-        other = found.setdefault(line.what, line)
-        if other is line:
+        key = (*line.what, *line.part)
+        if key not in found:
+            found[key] = line
             continue
-        if twice := set(other.ways) & set(line.ways):
+        if twice := set(found[key].ways) & set(line.ways):
             raise ValueError(f"{' '.join(line.what)}: ways {sorted(twice)} are on record twice; take one line out")
-        found[line.what] = Line(
-            line.suite,
-            *line.what,
-            tuple(sorted({*other.ways, *line.ways})),
-            other.judged + line.judged,
-            other.skipped + line.skipped,
-            max(other.value, line.value),
-            max(other.gradient, line.gradient),
-            max(other.tied, line.tied),
-            other.rejected + line.rejected,
-            other.seconds + line.seconds,
+        found[key] = found[key].joined(line, {*found[key].ways, *line.ways})
+    return [found[key] for key in sorted(found, key=str)]
+
+
+def added_up(lines: Iterable[Line], grown: Growth) -> list[Line]:
+    """Return one line per framework, mode and dtype: of every case, where it was asked; else of the cases before."""
+    parts: dict[tuple[str, str, str], dict[tuple[str, str], Line]] = {}
+    for line in by_part(lines):
+        parts.setdefault(line.what, {})[line.part] = line
+    found = []
+    for what in sorted(parts):
+        whole, rest, old = (
+            parts[what].get(part) for part in ((grown.suite, ""), (grown.suite, grown.before), (grown.before, ""))
         )
-    return [found[what] for what in sorted(found)]
+        if rest and old:
+            both = replace(old.joined(rest, set(old.ways) & set(rest.ways)), suite=grown.suite)
+            whole = whole.joined(both, {*whole.ways, *both.ways}) if whole else both
+        found += [one for one in (whole or old,) if one]
+    return found
 
 
-def table(lines: Sequence[Line]) -> str:
+def table(lines: Sequence[Line], grown: Growth) -> str:
     """Return the lines as a table in Markdown."""
     header = (
-        "| framework | mode | dtype | ways | judged | skipped | worst value margin | worst gradient margin | at ties |"
+        "| framework | mode | dtype | cases | ways | judged | skipped | worst value margin | worst gradient margin | "
+        "at ties |"
     )
-    rows = [header, "|---|---|---|---|---|---|---|---|---|"]
+    rows = [header, "|---|---|---|---|---|---|---|---|---|---|"]
     for line in lines:
         found = line.value, line.gradient, line.tied
         worst = [f"{margin:.3f} `{name}` {case}" if case else "-" for margin, name, case in found]
         rejected = f" **{len(line.rejected)} rejected**" if line.rejected else ""
-        counts = [str(count) for count in (len(line.ways), line.judged, line.skipped)]
+        asked = "all" if line.suite == grown.suite else f"but {len(grown.added)}"
+        counts = [asked, *(str(count) for count in (len(line.ways), line.judged, line.skipped))]
         rows.append(f"| {' | '.join([*line.what, *counts, *worst])}{rejected} |")
     return "\n".join(rows) + "\n"

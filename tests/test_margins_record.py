@@ -1,17 +1,19 @@
 """Runs of the margins are kept line by line, add up to what they asked together, and are shown as they were kept."""
 
+import json
 from argparse import ArgumentTypeError
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from margins import _range, not_on_record
+from margins import MANIFEST, _range, not_on_record
 from margins_judged import Task
-from margins_record import LARGEST_MARGIN, Line, added_up, keep, kept, table
+from margins_record import LARGEST_MARGIN, Growth, Line, added_up, growth, keep, kept, table
 from right_codepaths import STRATEGIES
 
 from conformance.golden import GoldenSet
 
+GROWN = Growth("abc", "old", ("l2-new", "mae-new"))
 PAGE = Path(__file__).parent.parent / "docs" / "evidence" / "margins.md"
 RECORD = PAGE.with_suffix(".jsonl")
 NONE = (0.0, "", "")
@@ -25,21 +27,21 @@ SECOND = replace(
 
 def test_what_is_kept_is_read_again_and_other_suites_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "margins.jsonl"
-    assert kept(path, "abc") == []
+    assert kept(path, GROWN) == []
     for line in (FIRST, replace(FIRST, suite="xyz"), SECOND):
         keep(path, line)
-    assert kept(path, "abc") == [FIRST, SECOND]
+    assert kept(path, GROWN) == [FIRST, SECOND]
 
 
 def test_runs_of_other_ways_add_up_and_of_other_dtypes_stand_apart() -> None:
     wide = replace(FIRST, dtype="float64")
     both = replace(FIRST, ways=(0, 1, 2), judged=6, skipped=2, seconds=4.0, value=SECOND.value, tied=SECOND.tied)
-    assert added_up([wide, FIRST, SECOND]) == [both, wide]
+    assert added_up([wide, FIRST, SECOND], GROWN) == [both, wide]
 
 
 def test_a_way_that_was_asked_twice_is_not_counted_twice() -> None:
     with pytest.raises(ValueError, match=r"torch compile float32: ways \[1\] are on record twice"):
-        added_up([FIRST, replace(SECOND, ways=(1, 2))])
+        added_up([FIRST, replace(SECOND, ways=(1, 2))], GROWN)
 
 
 def test_a_line_that_is_cut_short_is_named(tmp_path: Path) -> None:
@@ -47,7 +49,7 @@ def test_a_line_that_is_cut_short_is_named(tmp_path: Path) -> None:
     keep(path, FIRST)
     path.write_text(path.read_text() + path.read_text()[:40])
     with pytest.raises(ValueError, match="line 2 is no line of a record"):
-        kept(path, "abc")
+        kept(path, GROWN)
 
 
 def test_what_is_on_record_is_left_out_and_half_of_it_is_refused_before_it_is_asked() -> None:
@@ -86,12 +88,37 @@ def test_a_line_is_good_where_nothing_is_rejected_nor_near_it(change: dict[str, 
 
 
 def test_the_table_says_how_many_ways_were_asked_and_what_was_rejected() -> None:
-    rows = table([FIRST, replace(SECOND, rejected=("plain a: wrong",))]).splitlines()
-    assert rows[2].startswith("| torch | compile | float32 | 2 | 4 | 1 | 0.250 `plain` a | 0.125 `one-row` b |")
-    assert rows[3].startswith("| torch | compile | float32 | 1 | 2 | 1 |") and "**1 rejected**" in rows[3]
+    rows = table([FIRST, replace(SECOND, rejected=("plain a: wrong",))], GROWN).splitlines()
+    assert rows[2].startswith("| torch | compile | float32 | all | 2 | 4 | 1 | 0.250 `plain` a | 0.125 `one-row` b |")
+    assert rows[3].startswith("| torch | compile | float32 | all | 1 | 2 | 1 |") and "**1 rejected**" in rows[3]
+
+
+def test_what_was_asked_before_counts_beside_the_cases_added_since() -> None:
+    old, rest = replace(FIRST, suite="old", ways=(0, 1, 2)), replace(SECOND, since="old", ways=(1, 2, 3))
+    assert added_up([old], GROWN) == [old]
+    assert table([old], GROWN).splitlines()[2].startswith("| torch | compile | float32 | but 2 | 3 | 4 | 1 |")
+    (both,) = added_up([old, rest], GROWN)
+    assert (both.suite, both.ways, both.judged, both.value) == ("abc", (1, 2), 6, SECOND.value)
+    whole = replace(FIRST, ways=(5,))
+    (more,) = added_up([old, rest, whole], GROWN)
+    assert (more.ways, more.judged) == ((1, 2, 5), 10)
+    assert added_up([rest], GROWN) == [], "the new cases alone are no suite"
+    task = Task("torch", "compile", ("float32",), (), (), "cpu", (1, 2), None, "old")
+    assert not_on_record([task], [rest]) == [] and not_on_record([task], [whole]) == [task]
+
+
+def test_a_set_that_has_only_grown_is_told_from_one_that_changed(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    entry = {"previous": "0123456789abcdef", "added": ["l2-new"], "changed": [], "removed": []}
+    path.write_text(json.dumps({"history": [{}, entry]}))
+    assert growth(path, "f" * 64) == Growth("f" * 12, "0123456789ab", ("l2-new",))
+    for name in ("changed", "removed"):
+        path.write_text(json.dumps({"history": [{**entry, name: ["l2-old"]}]}))
+        assert growth(path, "f" * 64) == Growth("f" * 12, "", ())
 
 
 def test_the_page_shows_the_record_of_this_suite(golden: GoldenSet) -> None:
-    lines = added_up(kept(RECORD, golden.digest[:12]))
+    grown = growth(MANIFEST, golden.digest)
+    lines = added_up(kept(RECORD, grown), grown)
     assert lines and all(line.good for line in lines)
-    assert table(lines) in PAGE.read_text(encoding="utf-8")
+    assert table(lines, grown) in PAGE.read_text(encoding="utf-8")
