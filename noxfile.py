@@ -118,6 +118,13 @@ def precision(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Show what the shipped losses cost beside plain ones, as ratios of times taken in turn in one run."""
+    install(session, ".", *groups("test", *ALL))
+    session.run("python", "tests/bench.py", *session.posargs)
+
+
+@nox.session
 def margins(session: nox.Session) -> None:
     """Print how much of their tolerances differently written right losses use; `-- --ways 0-11` for all of them."""
     install(session, ".", *groups("test", *ALL))
