@@ -7,7 +7,7 @@ import numpy as np
 
 from conformance.affine import MAPPED
 from conformance.backends import Backend
-from conformance.case import Array, Bool, Case, Parameters, Question
+from conformance.case import Array, Bool, Case, Parameters, Question, Scale
 from conformance.computed import computed_case
 from conformance.profile import Profile, is_asked
 
@@ -42,16 +42,22 @@ def _field(array: Array) -> Array:
     return np.asarray(array * PHASES[np.arange(array.size) % PHASES.size].reshape(array.shape))
 
 
-def _declared(question: Question, options: Parameters, masked: bool) -> Question:
-    """Return a plain question under declared options; dead pixels are NaN, as detectors hand them over."""
-    parameters = replace(options, scale=question.parameters.scale)
+def _declared(question: Question, options: Parameters, masked: bool, odd: bool) -> Question:
+    """Return a plain question under declared options, at the scale that it has, whatever that was derived from.
+
+    In one question the mask is full and dead pixels are NaN; in the next (`odd`) all patterns share one, and dead pixels
+    are hot. Views are interleaved.
+    """
+    scale = question.parameters.scale
+    parameters = replace(options, scale=Scale(scale.value) if scale else None)
     pair = [question.prediction, question.target]
     if options.domain == "field":
         pair = [_field(pair[0]), _field(pair[1][..., ::-1])]
     mask = _mask(question.prediction.shape) if masked else None
     if mask is not None:
-        pair = [np.where(mask, array, np.nan) for array in pair]
-    ids = np.arange(pair[0].shape[0], dtype=np.int32) // 2 if options.scope == "view" else None
+        mask = mask[:1, :1] if odd else mask
+        pair = [np.where(mask, array, 2 * np.max(np.abs(array)) if odd else np.nan) for array in pair]
+    ids = (np.arange(pair[0].shape[0], dtype=np.int32) % 2) * 40 - 7 if options.scope == "view" else None
     name = f"{question.case_id}:{'masked' if masked else 'declared'}"
     return Question(name, question.loss, parameters, pair[0], pair[1], mask, ids)
 
@@ -61,13 +67,12 @@ def _questions(pool: Sequence[Case], loss: str, profile: Profile) -> Iterator[tu
     covered = replace(options, **{name: getattr(Parameters(), name) for name in MAPPED}) == Parameters()
     covered &= all(getattr(options, name) in choices for name, choices in MAPPED.items())
     kinds = [*([] if covered else [False]), *([True] if profile.mask == "keyword" else [])]
-    for case in pool:
-        if not _is_plain(case, loss, profile):
-            continue
+    plain = [case for case in pool if _is_plain(case, loss, profile)]
+    for place, case in enumerate(plain):
         if options.domain == "intensity" and np.min([case.question.prediction, case.question.target]) < 0:
             continue
         for masked in kinds:
-            yield case, _declared(case.question, options, masked)
+            yield case, _declared(case.question, options, masked, odd=place % 2 == 1)
 
 
 def supplement(pool: Sequence[Case], loss: str, profile: Profile, backend: Backend) -> list[Case]:

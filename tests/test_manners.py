@@ -66,13 +66,25 @@ def _written(t: Tensor, change: Callable[[Tensor], Any]) -> None:
     [
         (lambda p, t: _written(t, lambda x: x.masked_fill_(x == 0, torch.nan)), "the target was modified in place"),
         (lambda p, t: _written(p, lambda x: x.masked_fill_(x == 0, -0.5)), "the prediction was modified in place"),
+        (lambda p, t: _written(t, lambda x: x.masked_fill_(x == 0, -0.0)), "the target was modified in place"),
+        (lambda p, t: t.unsqueeze_(0), "the target was modified in place"),
         (lambda p, t: t.requires_grad_(), "the target requires a gradient since the call"),
         (lambda p, t: mae(p, t).backward(), "the call left a gradient in the prediction"),
         (lambda p, t: torch.set_grad_enabled(False), "gradients are switched off since the call"),
         (lambda p, t: torch.set_default_dtype(torch.float64), "the default dtype is torch.float64 since the call"),
         (lambda p, t: torch.manual_seed(0), "the random generator was seeded"),
     ],
-    ids=["target", "prediction", "requires-grad", "backward", "grad-mode", "default-dtype", "seed"],
+    ids=[
+        "target",
+        "prediction",
+        "sign-of-zero",
+        "shape",
+        "requires-grad",
+        "backward",
+        "grad-mode",
+        "default-dtype",
+        "seed",
+    ],
 )
 def test_what_is_not_the_loss_s_own_is_left_as_it_was(change: Callable[..., Any], said: str) -> None:
     def loss(p: Tensor, t: Tensor) -> Tensor:

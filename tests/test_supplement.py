@@ -16,7 +16,6 @@ from conformance.codepaths import torch_losses
 from conformance.profile import Profile, declare
 from conformance.supplement import supplement
 
-LOSSES = {"amplitude_l2_mae": torch_losses.amplitude_l2_mae, "amplitude_mae": torch_losses.amplitude_mae}
 MASKED = {"mask": "keyword"}
 
 
@@ -55,6 +54,18 @@ WRONG: dict[str, tuple[str, Callable[..., Any], dict[str, str]]] = {
         lambda p, t, mask=None: distance(p, t).sum(),
         {**MASKED, "reduction": "sum"},
     ),
+    "mask-taken-from-nan": (
+        "amplitude_mae",
+        lambda p, t, mask=None: torch.where(t.isfinite() & p.isfinite(), distance(p, t), 0.0).sum(),
+        {**MASKED, "reduction": "sum"},
+    ),
+    "views-taken-for-pairs": (
+        "amplitude_l2_mae",
+        lambda p, t, view_ids: torch_losses.amplitude_l2_mae(
+            p, t, scope="view", domain="field", view_ids=torch.arange(len(view_ids)) // 2
+        ),
+        {"scope": "view", "domain": "field"},
+    ),
     "mask-ignored-by-patch-norms": ("amplitude_l2_mae", _patch_without_its_mask, {**MASKED, "scope": "patch"}),
     "not-even-a-field": ("amplitude_mae", lambda p, t: 7 * (p.abs() - t.abs()).square().sum(), {"domain": "field"}),
     "channels-summed": ("amplitude_mae", lambda p, t: distance(p, t).mean((2, 3)).sum(1), {"reduction": "sample"}),
@@ -86,6 +97,8 @@ SETTINGS: list[tuple[str, dict[str, str]]] = [
     ("amplitude_mae", {"domain": "intensity", "reduction": "sample"}),
     ("amplitude_l2_mae", {**MASKED, "scope": "patch", "gain": "unit_rms"}),
     ("amplitude_l2_mae", {"scope": "view"}),
+    ("poisson_nll", MASKED),
+    ("poisson_nll", {**MASKED, "reduction": "sum", "constant": "lgamma"}),
     ("amplitude_l2_mae", {"domain": "field", "reduction": "none", "scope": "batch"}),
 ]
 
@@ -96,8 +109,8 @@ SETTINGS: list[tuple[str, dict[str, str]]] = [
 def test_who_is_right_passes(loss: str, settings: dict[str, str]) -> None:
     options = {name: value for name, value in settings.items() if name != "mask"}
 
-    def right(p: Tensor, t: Tensor, **arrays: Tensor) -> Tensor:
-        return LOSSES[loss](p, t, **options, **arrays)
+    def right(*operands: Tensor, **arrays: Tensor) -> Tensor:
+        return getattr(torch_losses, loss)(*operands, **options, **arrays)
 
     result = check_loss(right, loss=loss, profile=declare("contract", settings))
     assert result.conformant, result.summary
@@ -158,5 +171,7 @@ def test_a_case_is_the_same_question_in_every_framework(case_of: dict[str, Case]
     for case in found:
         question = case.question
         assert question.parameters.scope == "patch" and (question.mask is None) == (":declared" in question.case_id)
-        assert question.mask is None or (~question.mask).any((2, 3)).all()
+        assert question.mask is None or (~question.valid).any((2, 3)).all()
         assert "computed under" in case.why
+    shapes = [case.question.mask.shape for case in found if case.question.mask is not None]
+    assert {shape[:2] == (1, 1) for shape in shapes} == {True, False}
