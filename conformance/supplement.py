@@ -45,8 +45,8 @@ def _field(array: Array) -> Array:
 def _declared(question: Question, options: Parameters, masked: bool, odd: bool) -> Question:
     """Return a plain question under declared options, at the scale that it has, whatever that was derived from.
 
-    In one question the mask is full and dead pixels are NaN; in the next (`odd`) all patterns share one, and dead pixels
-    are hot. Views are interleaved.
+    In one question the mask is full and dead pixels are NaN; in the next (`odd`) all patterns share one mask, and dead
+    pixels are hot. Views are interleaved.
     """
     scale = question.parameters.scale
     parameters = replace(options, scale=Scale(scale.value) if scale else None)
