@@ -56,7 +56,7 @@ def _declared(question: Question, options: Parameters, masked: bool, odd: bool) 
     mask = _mask(question.prediction.shape) if masked else None
     if mask is not None:
         mask = mask[:1, :1] if odd else mask
-        pair = [np.where(mask, array, 2 * np.max(np.abs(array)) if odd else np.nan) for array in pair]
+        pair = [np.where(mask, array, 2 * np.max(np.abs(array.real)) if odd else np.nan) for array in pair]
     ids = (np.arange(pair[0].shape[0], dtype=np.int32) % 2) * 40 - 7 if options.scope == "view" else None
     name = f"{question.case_id}:{'masked' if masked else 'declared'}"
     return Question(name, question.loss, parameters, pair[0], pair[1], mask, ids)

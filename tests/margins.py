@@ -178,6 +178,9 @@ def main() -> int:
     golden = load()
     grown = growth(MANIFEST, golden.digest)
     if given.added:
+        if given.case or not grown.added:
+            print("--added: the golden set must have only grown, and takes no --case; ask all cases", file=sys.stderr)
+            return 2
         given.case = list(grown.added)
     tasks = [
         Task(

@@ -14,15 +14,13 @@ from conformance.backends.answer import (
     scale_argument,
 )
 from conformance.backends.torch_arrays import in_numpy, name_of
-from conformance.backends.torch_manners import Watched, left_as_it_was
+from conformance.backends.torch_manners import OPERANDS, Watched, left_as_it_was
 from conformance.backends.torch_modes import MODES, arranged, by_autograd, by_transform, compiled, probe_compiler
 from conformance.backends.torch_precision import full_precision, reduced_precision
 from conformance.case import Parameters, Question
 from conformance.codepaths import torch_losses
 from conformance.exit_codes import BackendError
 from conformance.tolerance import computing_dtype
-
-SIDES = ("prediction", "target")
 
 
 @cache
@@ -126,7 +124,7 @@ class TorchBackend:
         if gradient is None:
             misdeeds.append(f"the value does not depend on the {question.parameters.wrt} through autograd")
             gradient = torch.zeros_like(operands[position])
-        misdeeds += watched.misdeeds(SIDES if mode == "both" else SIDES[position : position + 1])
+        misdeeds += watched.misdeeds(OPERANDS[:2] if mode == "both" else OPERANDS[position : position + 1])
         return Answer(
             in_numpy(value),
             in_numpy(gradient) / loss_scale,

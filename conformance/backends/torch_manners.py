@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+OPERANDS = ("prediction", "target", "scale")
+
 
 @contextmanager
 def left_as_it_was(misdeeds: list[str]) -> Iterator[None]:
@@ -42,7 +44,7 @@ class Watched:
     """Operands and keyword operands as they are before a call."""
 
     def __init__(self, operands: Sequence[Tensor], keywords: Mapping[str, Tensor]) -> None:
-        self._held = dict(zip(("prediction", "target", "scale"), operands)) | dict(keywords)
+        self._held = dict(zip(OPERANDS, operands)) | dict(keywords)
         self._copies = {name: tensor.clone() for name, tensor in self._held.items()}
 
     def misdeeds(self, asked: Container[str]) -> list[str]:
