@@ -8,6 +8,7 @@ import numpy as np
 
 from conformance.case import Case, Question
 from conformance.profile import Profile
+from conformance.squares import has_squares, through_squares
 
 MAPPED = {
     "reduction": ("mean", "sum", "sample_sum"),
@@ -102,7 +103,8 @@ def _mapped(case: Case, profile: Profile) -> Case:
 def under_profile(cases: Sequence[Case], profile: Profile) -> list[Case]:
     """Return what a codepath of this convention can be asked: goldens that declare just its options, and mapped ones.
 
-    Cases with a mask are asked where the convention takes one; a gradient with respect to the target never is.
+    Cases with a mask are asked where the convention takes one; a gradient with respect to the target never is, and none
+    that is lost in the judge's own square.
     """
     options = profile.parameters
     chosen = []
@@ -112,11 +114,13 @@ def under_profile(cases: Sequence[Case], profile: Profile) -> list[Case]:
         masked = case.question.mask is not None
         if (masked and profile.mask == "none") or case.question.parameters.normaliser_value is not None:
             continue
+        if not has_squares(case.question, profile):
+            continue
         if own == options:
             chosen.append(case)
         elif own == plain and not masked and all(getattr(options, name) in MAPPED[name] for name in MAPPED):
             chosen.append(_mapped(case, profile))
-    return chosen
+    return [through_squares(case, profile) for case in chosen]
 
 
 def describe_map(source: Profile, target: Profile) -> list[str]:

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from conformance.clause import Clause
 from conformance.contract_beyond import BEYOND
-from conformance.contract_evaluation import CALL, DIFFERENTIATED, EVALUATE, EVALUATION
+from conformance.contract_evaluation import ALONE, CALL, DIFFERENTIATED, EVALUATE, EVALUATION
 from conformance.contract_l2_mae import L2_MAE
 from conformance.contract_mae import INTENSITY_SCALE, MAE
 from conformance.contract_poisson import NLL
@@ -18,6 +18,7 @@ CONTRACT = {
     "evaluate": EVALUATE,
     "Differentiated": DIFFERENTIATED,
     "Differentiated.__call__": CALL,
+    "Differentiated.value": ALONE,
     "Evaluation": EVALUATION,
 }
 """By the name whose docstring is quoted."""

@@ -101,4 +101,12 @@ CALL = (
     Clause("Exception: Whatever the loss refuses", tests=REFUSED),
 )
 
+ALONE = (
+    Clause(
+        "Evaluate the loss alone, with nothing to differentiate it: a custom rule may have a value of its own.",
+        "l2-typical",
+        "test_judge.py::test_a_value_of_its_own_without_a_gradient_is_seen",
+    ),
+)
+
 EVALUATE = (Clause("Evaluate a loss and its gradient once: see `Differentiated`.", "l2-typical", LEFT),)

@@ -17,7 +17,9 @@ LONGEST_MESSAGE = 400
 WEIGHTS = (1.0, -2.0)
 """What the loss is multiplied by at the first and the second call. Both are exact, and a backward pass that leaves out
 the gradient that it is given, its size or its sign, answers the second one wrong."""
-CALLS = ("", f"on the second call, of {WEIGHTS[1]:g} times the loss: ")
+CALLS = ("", f"on the second call, of {WEIGHTS[1]:g} times the loss: ", "called without a gradient, as in validation: ")
+ALONE = "eager"
+"""The mode in which a loss is also called with its gradient switched off: it may have a value of its own there."""
 
 
 def fmax(left: float, right: float) -> float:
@@ -54,6 +56,7 @@ def examine(
     """Ask one question twice and judge both answers: a loss must not depend on what it was asked before.
 
     The second time the loss is multiplied by another weight, as in a weighted sum of losses, and divided by it again.
+    In eager mode a third call asks for the value alone; its answer has the first one's gradient.
 
     An exception inside the codepath is the verdict `error`; inputs that the dtype does not hold are a `skip`.
     BackendError passes through.
@@ -76,11 +79,16 @@ def examine(
         return Examination(case, replace(unjudged, status="skip", message=f"its inputs are no numbers of {dtype}"))
     start = perf_counter()
     verdict, answers = unjudged, list[Answer]()
-    for call, weight in zip(CALLS, WEIGHTS):
+    for place, call in enumerate(CALLS if mode == ALONE else CALLS[: len(WEIGHTS)]):
         try:
-            answer = backend.answer(
-                codepath, _own_copy(question), dtype=dtype, mode=mode, device=device, loss_scale=weight * scale
-            )
+            if place < len(WEIGHTS):
+                weight = WEIGHTS[place] * scale
+                answer = backend.answer(
+                    codepath, _own_copy(question), dtype=dtype, mode=mode, device=device, loss_scale=weight
+                )
+            else:
+                alone = backend.value(codepath, _own_copy(question), dtype=dtype, device=device)
+                answer = replace(answers[0], value=alone.value, value_dtype=alone.dtype, misdeeds=alone.misdeeds)
         except BackendError:
             raise
         except (Exception, SystemExit) as error:  # whatever a codepath raises is its verdict, not the judge's end
@@ -95,7 +103,7 @@ def examine(
             value_margin=fmax(verdict.value_margin, value),
             gradient_margin=fmax(verdict.gradient_margin, gradient),
             message=call + message if message else "",
-            repeatable=_same_bits(answers[0], answer, least) if len(answers) == 2 else None,
+            repeatable=_same_bits(answers[0], answer, least) if place == 1 else verdict.repeatable,
         )
         if status != "pass":
             break

@@ -10,6 +10,7 @@ from conformance.backends import Backend
 from conformance.case import Array, Bool, Case, Parameters, Question, Scale
 from conformance.computed import computed_case
 from conformance.profile import Profile, is_asked
+from conformance.squares import has_squares, through_squares
 
 DEAD = 0.25
 """Share of the pixels that a mask leaves out."""
@@ -23,6 +24,7 @@ def _is_plain(case: Case, loss: str, profile: Profile) -> bool:
     numbers = (question.prediction, question.target, case.truth.value, case.truth.gradient)
     return (
         is_asked(question, loss, profile)
+        and has_squares(question, profile)
         and question.parameters.canonical
         and question.mask is None
         and all(bool(np.all(np.isfinite(array))) for array in numbers)
@@ -99,6 +101,6 @@ def supplement(pool: Sequence[Case], loss: str, profile: Profile, backend: Backe
         return []
     said = f"computed under {profile.described()}"
     return [
-        computed_case(question, backend, why=f"{case.why}; {said}", catches=case.catches)
+        through_squares(computed_case(question, backend, why=f"{case.why}; {said}", catches=case.catches), profile)
         for case, question in _questions(pool, loss, profile)
     ]

@@ -1,7 +1,8 @@
 """The one border between NumPy and JAX: value and gradient of a loss, in a chosen dtype, mode and device."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,7 @@ class Differentiated:
     def __init__(self, loss: Callable[..., jax.Array], mode: str = "eager", wrt: str = "prediction") -> None:
         _require("mode", mode, MODES)
         _require("wrt", wrt, WRT)
+        self._loss = loss
         called = jax.jit(loss) if mode == "grad_of_jit" else loss
 
         def total(
@@ -143,23 +145,55 @@ class Differentiated:
         Exception
             Whatever the loss refuses.
         """
-        _require("dtype", dtype, DTYPES)
         if abs(math.frexp(loss_scale)[0]) != 0.5:
             raise ValueError(f"loss_scale: got {loss_scale!r}, wanted a power of two, which scales without rounding")
-        scalar = "float64" if dtype == "float64" else "float32"
-        with jax.enable_x64(dtype == "float64"), jax.default_device(jax.devices(device)[0]):
-            scale = () if intensity_scale is None else (jnp.asarray(intensity_scale, scalar),)
-            given = {"mask": mask, "view_ids": view_ids}
-            named = {name: jnp.asarray(np.array(array)) for name, array in given.items() if array is not None}
-            (_, value), gradient = self._run(
-                _cast("prediction", prediction, dtype),
-                _cast("target", target, dtype),
-                scale,
-                named,
-                jnp.asarray(loss_scale, scalar),
-            )
+        with _placed(dtype, device):
+            operands = _operands(prediction, target, intensity_scale, mask, view_ids, dtype)
+            (_, value), gradient = self._run(*operands, jnp.asarray(loss_scale, _scalar(dtype)))
             slope = np.asarray(gradient)
             return Evaluation(np.asarray(value), np.conj(slope) if np.iscomplexobj(slope) else slope)
+
+    def value(
+        self,
+        prediction: Array,
+        target: Array,
+        intensity_scale: float | None = None,
+        *,
+        mask: Array | None = None,
+        view_ids: Array | None = None,
+        dtype: str = "float64",
+        device: str = "cpu",
+    ) -> Array:
+        """Evaluate the loss alone, with nothing to differentiate it: a custom rule may have a value of its own."""
+        with _placed(dtype, device):
+            p, t, scale, named = _operands(prediction, target, intensity_scale, mask, view_ids, dtype)
+            return np.asarray(self._loss(p, t, *scale, **named))
+
+
+@contextmanager
+def _placed(dtype: str, device: str) -> Iterator[None]:
+    _require("dtype", dtype, DTYPES)
+    with jax.enable_x64(dtype == "float64"), jax.default_device(jax.devices(device)[0]):
+        yield
+
+
+def _scalar(dtype: str) -> str:
+    return "float64" if dtype == "float64" else "float32"
+
+
+def _operands(
+    prediction: Array,
+    target: Array,
+    intensity_scale: float | None,
+    mask: Array | None,
+    view_ids: Array | None,
+    dtype: str,
+) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...], dict[str, jax.Array]]:
+    """Return what a loss is given: prediction, target, the scale if there is one, and what it is given by name."""
+    scale = () if intensity_scale is None else (jnp.asarray(intensity_scale, _scalar(dtype)),)
+    given = {"mask": mask, "view_ids": view_ids}
+    named = {name: jnp.asarray(np.array(array)) for name, array in given.items() if array is not None}
+    return _cast("prediction", prediction, dtype), _cast("target", target, dtype), scale, named
 
 
 def _cast(name: str, array: Array, dtype: str) -> jax.Array:

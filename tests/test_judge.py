@@ -4,6 +4,10 @@ from itertools import count
 from time import perf_counter
 from typing import Any
 
+import jax
+import pytest
+
+from conformance import check_loss
 from conformance.backends import load_backend
 from conformance.case import Case
 from conformance.judge import Examination, examine, judge_all, judge_case
@@ -22,8 +26,11 @@ def test_a_right_loss_is_asked_twice_and_answers_alike(case_of: dict[str, Case])
     start = perf_counter()
     found = _examined(right, case_of["l2-typical"])
     assert 0 < found.verdict.seconds <= perf_counter() - start
-    assert found.verdict.status == "pass" and found.verdict.repeatable is True and len(found.answers) == 2
-    assert found.case is case_of["l2-typical"] and found.answers[0].value == found.answers[1].value
+    assert found.verdict.status == "pass" and found.verdict.repeatable is True and len(found.answers) == 3
+    assert (
+        found.case is case_of["l2-typical"]
+        and found.answers[0].value == found.answers[1].value == found.answers[2].value
+    )
 
 
 def test_two_answers_of_other_bits_are_said_to_be(case_of: dict[str, Case]) -> None:
@@ -74,3 +81,44 @@ def test_all_are_judged_mode_by_mode_and_dtype_by_dtype(case_of: dict[str, Case]
     wanted = [(m, d, c.question.case_id) for m in ("eager", "strided") for d in ("float64", "float32") for c in cases]
     assert [(verdict.mode, verdict.dtype, verdict.case_id) for verdict in found] == wanted
     assert judge_case(backend, right, cases[0], dtype="float64", **HOW).status == "pass"
+
+
+RULES: dict[str, Any] = {
+    "torch": lambda o: lambda p, t: right_in(o)(p, t) * (1.0 if p.requires_grad else 2.0),
+    "jax": lambda o: _halved_by_its_rule(right_in(o)),
+    "tensorflow": lambda o: _counted_in_threes(right_in(o)),
+}
+
+
+def right_in(o: Any) -> Any:
+    return HONEST["amplitude_l2_mae"](o)
+
+
+def _halved_by_its_rule(loss: Any) -> Any:
+    """The loss is twice what its rule of differentiation says that it is."""
+
+    @jax.custom_vjp
+    def doubled(p: Any, t: Any) -> Any:
+        return 2 * loss(p, t)
+
+    doubled.defvjp(lambda p, t: jax.vjp(loss, p, t), lambda back, given: back(given))
+    return doubled
+
+
+def _counted_in_threes(loss: Any) -> Any:
+    """TensorFlow does not tell a loss whether a tape watches; calls are counted, then."""
+    calls = count(1)
+    return lambda p, t: loss(p, t) * (2.0 if next(calls) % 3 == 0 else 1.0)
+
+
+@pytest.mark.parametrize("framework", RULES)
+def test_a_value_of_its_own_without_a_gradient_is_seen(case_of: dict[str, Case], framework: str) -> None:
+    o = operations(framework)
+    loss = RULES[framework](o)
+    asked = examine(load_backend(framework), loss, case_of["l2-typical"], dtype="float64", **HOW)
+    assert (asked.verdict.status, len(asked.answers)) == ("fail", 3), asked.verdict
+    assert asked.verdict.message.startswith("called without a gradient, as in validation: value: got ")
+    if framework == "torch":
+        diagnosis = check_loss(loss, loss="amplitude_l2_mae", dtype="float64").diagnosis
+        said = "only the value is wrong that is asked without a gradient, as in validation"
+        assert diagnosis is not None and any(said in clue for clue in diagnosis.clues), diagnosis

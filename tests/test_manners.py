@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import torch
 from right_losses import RIGHT
 from torch import Tensor
 
 from conformance import check_loss
+from conformance.backends.torch_manners import SWITCHES
 from conformance.liars.operations import FRAMEWORKS, operations
 from conformance.profile import declare
 
@@ -70,9 +74,18 @@ def _written(t: Tensor, change: Callable[[Tensor], Any]) -> None:
         (lambda p, t: t.unsqueeze_(0), "the target was modified in place"),
         (lambda p, t: t.requires_grad_(), "the target requires a gradient since the call"),
         (lambda p, t: mae(p, t).backward(), "the call left a gradient in the prediction"),
-        (lambda p, t: torch.set_grad_enabled(False), "gradients are switched off since the call"),
-        (lambda p, t: torch.set_default_dtype(torch.float64), "the default dtype is torch.float64 since the call"),
-        (lambda p, t: torch.manual_seed(0), "the random generator was seeded"),
+        (lambda p, t: torch.set_grad_enabled(False), "gradients: False since the call, was True"),
+        (
+            lambda p, t: torch.set_default_dtype(torch.float64),
+            "default dtype: torch.float64 since the call, was torch.float32",
+        ),
+        (lambda p, t: torch.autograd.set_detect_anomaly(True), "detecting anomalies: True since the call, was False"),
+        (lambda p, t: torch.use_deterministic_algorithms(True), "deterministic algorithms: True since the call"),
+        (lambda p, t: torch.set_num_threads(3), "threads: 3 since the call"),
+        (lambda p, t: torch.set_autocast_enabled("cpu", True), "autocast: True since the call, was False"),
+        (lambda p, t: torch.set_float32_matmul_precision("medium"), "precision of float32 products: medium since"),
+        (lambda p, t: torch.set_flush_denormal(True), "flushing subnormal numbers: True since the call, was False"),
+        (lambda p, t: torch.manual_seed(0), "seed of the random generator: 0 since the call"),
     ],
     ids=[
         "target",
@@ -83,6 +96,12 @@ def _written(t: Tensor, change: Callable[[Tensor], Any]) -> None:
         "backward",
         "grad-mode",
         "default-dtype",
+        "anomalies",
+        "deterministic",
+        "threads",
+        "autocast",
+        "products",
+        "subnormals",
         "seed",
     ],
 )
@@ -92,11 +111,42 @@ def test_what_is_not_the_loss_s_own_is_left_as_it_was(change: Callable[..., Any]
         change(p, t)
         return value
 
-    before = torch.get_default_dtype(), torch.is_grad_enabled()
+    before = [switch.read() for switch in SWITCHES]
     messages = found(loss, dtype="float32")
     assert messages and all(said in message for message in messages), messages
-    assert (torch.get_default_dtype(), torch.is_grad_enabled()) == before
+    assert [switch.read() for switch in SWITCHES] == before
     assert not found(mae), "and the next loss is judged as if nothing had been"
+
+
+@pytest.mark.parametrize(
+    ("framework", "change", "said"),
+    [
+        ("jax", lambda: jax.config.update("jax_enable_x64", True), "jax_enable_x64: True since the call, was False"),
+        ("jax", lambda: jax.config.update("jax_debug_nans", True), "jax_debug_nans: True since the call, was False"),
+        ("tensorflow", lambda: keras.config.set_floatx("float64"), "Keras' floatx: float64 since the call"),
+        (
+            "tensorflow",
+            lambda: keras.config.set_dtype_policy("mixed_bfloat16"),
+            "Keras' dtype policy: mixed_bfloat16 since the call, was float32",
+        ),
+        (
+            "tensorflow",
+            lambda: tf.config.run_functions_eagerly(True),
+            "running functions eagerly: True since the call, was False",
+        ),
+    ],
+)
+def test_so_it_is_in_the_other_frameworks(framework: str, change: Callable[[], None], said: str) -> None:
+    o = operations(framework)
+    right = RIGHT["mae-plain"][1](o)
+
+    def loss(p: Any, t: Any) -> Any:
+        change()
+        return right(p, t)
+
+    messages = found(loss, framework=framework, dtype="float32")
+    assert messages and all(said in message for message in messages), messages
+    assert not found(right, framework=framework)
 
 
 def test_a_nan_under_the_mask_that_is_cleared_is_a_modification() -> None:

@@ -1,5 +1,6 @@
 """Declared conventions: a codepath is right under the one it declares, wrong under another, and the map is exact."""
 
+from collections.abc import Callable
 from math import lgamma
 
 import numpy as np
@@ -83,6 +84,55 @@ def test_a_caller_who_scales_and_squares_is_declared() -> None:
     result = check_loss(tensorflow_like, loss="poisson_nll", profile="keras-scaled-intensity", cases=kept)
     assert result.conformant, result.summary
     assert not check_loss(tensorflow_like, loss="poisson_nll", profile="keras-scaled-amplitude", cases=kept).conformant
+
+
+def _of_intensities(elements: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """The mean over valid pixels of a loss of rates and counts that keeps NaN under a mask out of its graph."""
+
+    def loss(rate: Tensor, counts: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            return elements(rate, counts).mean()
+        valid = mask.expand(rate.shape)
+        kept = elements(torch.where(valid, rate, 1.0), torch.where(valid, counts, 1.0))
+        return torch.where(valid, kept, 0.0).sum() / valid.sum().clamp(min=1)
+
+    return loss
+
+
+def _nan_kept(rate: Tensor, counts: Tensor) -> Tensor:
+    seen = counts != 0
+    return rate - torch.where(seen, counts * torch.where(seen, rate, 1.0).log(), 0.0)
+
+
+def _difference(rate: Tensor, counts: Tensor) -> Tensor:
+    """Of roots, with the derivative 0 at 0."""
+    roots = [torch.where(x == 0, 0.0, torch.where(x == 0, 1.0, x).sqrt()) for x in (rate, counts)]
+    d = roots[0] - roots[1]
+    return d * d.detach().sign()
+
+
+@pytest.mark.parametrize(
+    ("loss", "elements"), [("poisson_nll", _nan_kept), ("amplitude_mae", _difference)], ids=["poisson_nll", "mae"]
+)
+def test_who_takes_intensities_can_be_right_and_is_caught_where_it_is_wrong(
+    loss: str, elements: Callable[[Tensor, Tensor], Tensor]
+) -> None:
+    """Rates of 0, signs and NaN under a mask have no gradient through the judge's own square: it asks for none."""
+    for settings in ({}, {"mask": "keyword"}, {"reduction": "sum"}):
+        profile = declare("contract", {"inputs": "scaled_intensity", **settings})
+        right = _of_intensities(elements)
+        if "reduction" in settings:
+            right = lambda rate, counts: elements(rate, counts).sum()  # noqa: E731
+        result = check_loss(right, loss=loss, profile=profile)
+        assert result.conformant, (settings, result.summary)
+        assert len(result.verdicts) >= 30
+    declared = declare("contract", {"inputs": "scaled_intensity"})
+
+    def nan_at_zero(rate: Tensor, counts: Tensor) -> Tensor:
+        both = (rate == 0) & (counts == 0)
+        return (elements(rate, counts) + torch.where(both, (rate * 0).sqrt(), 0.0)).mean()
+
+    assert not check_loss(nan_at_zero, loss=loss, profile=declared).conformant
 
 
 def test_a_mask_is_declared() -> None:

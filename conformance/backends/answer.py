@@ -41,6 +41,15 @@ class Answer:
         return cls(wide(value), wide(gradient) / loss_scale, *names, tuple(misdeeds))
 
 
+@dataclass(frozen=True)
+class Value:
+    """What a loss comes to where nobody asks for its gradient, as in validation."""
+
+    value: Array
+    dtype: str
+    misdeeds: tuple[str, ...] = ()
+
+
 def operand_dtype(question: Question, dtype: str) -> str:
     """Return the dtype of prediction and target when `dtype` is judged: a field is complex."""
     if question.parameters.domain == "field":
@@ -83,6 +92,10 @@ class Backend(Protocol):
 
         The gradient is that of `loss_scale` times the sum of the value, divided by `loss_scale` again in float64.
         """
+        ...
+
+    def value(self, codepath: Codepath, question: Question, *, dtype: str, device: str) -> Value:
+        """Run the codepath alone, eagerly, with its gradient switched off."""
         ...
 
 

@@ -10,10 +10,29 @@ import jax.numpy as jnp
 import numpy as np
 
 import oracle
-from conformance.backends.answer import Answer, Codepath, Prepared, keyword_operands, scale_argument
+from conformance.backends.answer import Answer, Codepath, Prepared, Value, keyword_operands, scale_argument, wide
+from conformance.backends.switches import Switch, left_as_they_were
 from conformance.case import Parameters, Question
 from conformance.exit_codes import BackendError
 from oracle.evaluation import MODES
+
+
+def _switch(name: str) -> Switch:
+    return Switch(name, partial(getattr, jax.config, name), partial(jax.config.update, name))
+
+
+SWITCHES = tuple(
+    _switch(name)
+    for name in (
+        "jax_enable_x64",
+        "jax_default_matmul_precision",
+        "jax_numpy_dtype_promotion",
+        "jax_disable_jit",
+        "jax_debug_nans",
+        "jax_debug_infs",
+    )
+)
+"""What a loss has no business with."""
 
 
 @cache
@@ -86,7 +105,8 @@ class JaxBackend:
             raise BackendError(f"backend jax: mode {mode} is switched off by JAX_DISABLE_JIT; unset it")
         wrt = question.parameters.wrt
         run = self._prepared.get(codepath, f"{mode} {wrt}", lambda loss, _: oracle.Differentiated(loss, mode, wrt))
-        with jax.default_matmul_precision("highest"):
+        misdeeds: list[str] = []
+        with left_as_they_were(SWITCHES, misdeeds), jax.default_matmul_precision("highest"):
             got = run(
                 question.prediction,
                 question.target,
@@ -96,4 +116,12 @@ class JaxBackend:
                 device=device,
                 loss_scale=loss_scale,
             )
-        return Answer.of(np.asarray(got.value), np.asarray(got.gradient), loss_scale)
+        return Answer.of(np.asarray(got.value), np.asarray(got.gradient), loss_scale, misdeeds)
+
+    def value(self, codepath: Codepath, question: Question, *, dtype: str, device: str) -> Value:
+        wrt, misdeeds = question.parameters.wrt, list[str]()
+        run = self._prepared.get(codepath, f"eager {wrt}", lambda loss, _: oracle.Differentiated(loss, "eager", wrt))
+        operands = question.prediction, question.target, scale_argument(question)
+        with left_as_they_were(SWITCHES, misdeeds), jax.default_matmul_precision("highest"):
+            value = run.value(*operands, **keyword_operands(question), dtype=dtype, device=device)
+        return Value(wide(value), value.dtype.name, tuple(misdeeds))

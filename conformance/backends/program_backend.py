@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from conformance.backends.answer import Answer, Codepath, keyword_operands, operand_dtype, scale_argument, wide
+from conformance.backends.answer import Answer, Codepath, Value, keyword_operands, operand_dtype, scale_argument, wide
 from conformance.backends.program_folder import VARIABLE, ProgramFolder, open_folder, program_name
 from conformance.case import Question
 from conformance.exit_codes import BackendError
@@ -89,3 +89,6 @@ class ProgramBackend:
             operands += [jnp.asarray(np.array(array)) for array in keyword_operands(question).values()]
             value, gradient = (np.asarray(array) for array in self._compiled[name, device](*operands))
         return Answer(wide(value), wide(gradient), value.dtype.name, gradient.dtype.name)
+
+    def value(self, codepath: Codepath, question: Question, *, dtype: str, device: str) -> Value:
+        raise BackendError("backend tensorflow-program: its programs give value and gradient together, wanted mode xla")

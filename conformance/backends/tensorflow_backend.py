@@ -17,11 +17,13 @@ from conformance.backends.answer import (
     Answer,
     Codepath,
     Prepared,
+    Value,
     keyword_operands,
     operand_dtype,
     scale_argument,
     wide,
 )
+from conformance.backends.switches import Switch, left_as_they_were
 from conformance.case import Array, Parameters, Question
 from conformance.codepaths import tensorflow_losses
 from conformance.exit_codes import BackendError
@@ -30,6 +32,19 @@ from conformance.tolerance import computing_dtype
 TO_CHANNELS_LAST = (0, 2, 3, 1)
 TO_CHANNELS_FIRST = (0, 3, 1, 2)
 Tensor = Any  # TensorFlow ships no types
+
+
+SWITCHES = (
+    Switch("Keras' floatx", keras.config.floatx, keras.config.set_floatx),
+    Switch("Keras' dtype policy", lambda: keras.config.dtype_policy().name, keras.config.set_dtype_policy),
+    Switch("running functions eagerly", tf.config.functions_run_eagerly, tf.config.run_functions_eagerly),
+    Switch(
+        "TF32",
+        tf.config.experimental.tensor_float_32_execution_enabled,
+        tf.config.experimental.enable_tensor_float_32_execution,
+    ),
+)
+"""What a loss has no business with."""
 
 
 @cache
@@ -62,15 +77,19 @@ def _shipped(loss: str, parameters: Parameters) -> Codepath:
     return canonical
 
 
+def _require_tensor(value: Any) -> Tensor:
+    if not isinstance(value, tf.Tensor):
+        raise TypeError(f"returned {type(value).__name__}, wanted a tf.Tensor")
+    return value
+
+
 def _value_and_gradient(
     codepath: Codepath, position: int, mode: str, loss_scale: float, operands: list[Tensor], arrays: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Return value and gradient; on the persistent tape the gradient is the second one that is asked of it."""
     with tf.GradientTape(persistent=mode == "persistent", watch_accessed_variables=False) as tape:
         tape.watch(operands[position])
-        value = codepath(*operands, **arrays)
-        if not isinstance(value, tf.Tensor):
-            raise TypeError(f"returned {type(value).__name__}, wanted a tf.Tensor")
+        value = _require_tensor(codepath(*operands, **arrays))
         summed = tf.reduce_sum(value if value.dtype in (tf.float32, tf.float64) else tf.cast(value, tf.float32))
         total = summed * tf.cast(loss_scale, summed.dtype)
     if mode == "persistent":
@@ -103,6 +122,19 @@ def _exact(array: Array, dtype: str) -> Tensor:
     return tf.cast(tf.constant(array), dtype)
 
 
+def _operands(question: Question, dtype: str) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """Return what a codepath is given by position, the scale last if there is one, and what it is given by name."""
+    operands = [_exact(array, operand_dtype(question, dtype)) for array in (question.prediction, question.target)]
+    scale = scale_argument(question)
+    if scale is not None:
+        operands.append(tf.constant(scale, computing_dtype(dtype)))
+    return operands, {name: tf.constant(array) for name, array in keyword_operands(question).items()}
+
+
+def _on(device: str) -> Any:
+    return tf.device("/GPU:0" if device == "cuda" else "/CPU:0")
+
+
 class TensorFlowBackend:
     """Value and gradient through a GradientTape."""
 
@@ -116,7 +148,7 @@ class TensorFlowBackend:
         found = tf.config.list_physical_devices("GPU" if device == "cuda" else "CPU")
         if not found:
             raise BackendError(f"backend tensorflow: no device {device!r} is visible; use --device cpu")
-        with _full_precision(), tf.device("/GPU:0" if device == "cuda" else "/CPU:0"):
+        with _full_precision(), _on(device):
             tf32 = tf.config.experimental.tensor_float_32_execution_enabled()
             half_of_smallest = float(tf.constant(2.0**-126) * tf.constant(0.5))
         return {
@@ -144,18 +176,14 @@ class TensorFlowBackend:
             raise BackendError(f"backend tensorflow: mode {mode} is switched off by tf.config.run_functions_eagerly")
         position = 1 if question.parameters.wrt == "target" else 0
         sources = (question.prediction, question.target)
-        with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"), _full_precision():
-            operands = [_exact(array, operand_dtype(question, dtype)) for array in sources]
-            scale = scale_argument(question)
-            if scale is not None:
-                operands.append(tf.constant(scale, computing_dtype(dtype)))
-            arrays = {name: tf.constant(array) for name, array in keyword_operands(question).items()}
+        misdeeds: list[str] = []
+        with _on(device), _full_precision(), left_as_they_were(SWITCHES, misdeeds):
+            operands, arrays = _operands(question, dtype)
             if mode in ("eager", "persistent"):
                 value, gradient = _value_and_gradient(codepath, position, mode, loss_scale, operands, arrays)
             else:
                 run = self._prepared.get(codepath, f"{mode} {position}", _compile)
                 value, gradient = run(operands, arrays, tf.constant(loss_scale, tf.float64))
-        misdeeds = []
         if device == "cuda" and "GPU" not in value.device:  # TensorFlow moves what has no kernel, and says nothing
             misdeeds.append(f"the value was computed on {value.device}, wanted {device}")
         if gradient is None:
@@ -166,3 +194,10 @@ class TensorFlowBackend:
             if not np.array_equal(wide(operand.numpy()), source, equal_nan=True):
                 misdeeds.append(f"the {name} was modified in place")
         return Answer.of(np.asarray(value), np.asarray(gradient), loss_scale, misdeeds)
+
+    def value(self, codepath: Codepath, question: Question, *, dtype: str, device: str) -> Value:
+        misdeeds: list[str] = []
+        with _on(device), _full_precision(), left_as_they_were(SWITCHES, misdeeds):
+            operands, arrays = _operands(question, dtype)
+            value = _require_tensor(codepath(*operands, **arrays)).numpy()
+        return Value(wide(value), value.dtype.name, tuple(misdeeds))

@@ -9,13 +9,23 @@ from conformance.backends.answer import (
     Answer,
     Codepath,
     Prepared,
+    Value,
     keyword_operands,
     operand_dtype,
     scale_argument,
 )
+from conformance.backends.switches import left_as_they_were
 from conformance.backends.torch_arrays import in_numpy, name_of
-from conformance.backends.torch_manners import OPERANDS, Watched, left_as_it_was
-from conformance.backends.torch_modes import MODES, arranged, by_autograd, by_transform, compiled, probe_compiler
+from conformance.backends.torch_manners import OPERANDS, SWITCHES, Watched
+from conformance.backends.torch_modes import (
+    MODES,
+    arranged,
+    by_autograd,
+    by_transform,
+    compiled,
+    probe_compiler,
+    require_tensor,
+)
 from conformance.backends.torch_precision import full_precision, reduced_precision
 from conformance.case import Parameters, Question
 from conformance.codepaths import torch_losses
@@ -62,6 +72,21 @@ def _warm_up(device: str) -> None:
         torch.set_num_threads(threads)
 
 
+def _operands(
+    question: Question, dtype: str, mode: str, device: str
+) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
+    """Return what a codepath is given by position, the scale last if there is one, and what it is given by name."""
+    kind = getattr(torch, operand_dtype(question, dtype))
+    operands = [
+        arranged(torch.tensor(array, dtype=kind, device=device), mode).detach()
+        for array in (question.prediction, question.target)
+    ]
+    scale = scale_argument(question)
+    if scale is not None:
+        operands.append(torch.tensor(scale, dtype=getattr(torch, computing_dtype(dtype)), device=device))
+    return operands, {name: torch.tensor(array, device=device) for name, array in keyword_operands(question).items()}
+
+
 class TorchBackend:
     """Value and gradient through autograd."""
 
@@ -99,16 +124,7 @@ class TorchBackend:
     def answer(
         self, codepath: Codepath, question: Question, *, dtype: str, mode: str, device: str, loss_scale: float = 1.0
     ) -> Answer:
-        kind = getattr(torch, operand_dtype(question, dtype))
-        real = getattr(torch, computing_dtype(dtype))
-        operands = [
-            arranged(torch.tensor(array, dtype=kind, device=device), mode).detach()
-            for array in (question.prediction, question.target)
-        ]
-        scale = scale_argument(question)
-        if scale is not None:
-            operands.append(torch.tensor(scale, dtype=real, device=device))
-        keywords = {name: torch.tensor(array, device=device) for name, array in keyword_operands(question).items()}
+        operands, keywords = _operands(question, dtype, mode, device)
         watched = Watched(operands, keywords)
         if mode == "compile" and device not in self._probed:
             probe_compiler(device)
@@ -117,7 +133,7 @@ class TorchBackend:
         way = by_transform if mode in ("func", "vmap") else by_autograd
         position = 1 if question.parameters.wrt == "target" else 0
         misdeeds: list[str] = []
-        with full_precision(), left_as_it_was(misdeeds):
+        with full_precision(), left_as_they_were(SWITCHES, misdeeds):
             value, gradient = way(run, operands, keywords, position, mode, loss_scale)
         if value.device.type != torch.device(device).type:
             misdeeds.append(f"the value was computed on {value.device}, wanted {device}")
@@ -132,3 +148,10 @@ class TorchBackend:
             name_of(gradient.dtype),
             tuple(misdeeds),
         )
+
+    def value(self, codepath: Codepath, question: Question, *, dtype: str, device: str) -> Value:
+        operands, keywords = _operands(question, dtype, "eager", device)
+        watched, misdeeds = Watched(operands, keywords), list[str]()
+        with full_precision(), left_as_they_were(SWITCHES, misdeeds), torch.no_grad():
+            value = require_tensor(codepath(*operands, **keywords))
+        return Value(in_numpy(value), name_of(value.dtype), (*misdeeds, *watched.misdeeds(())))

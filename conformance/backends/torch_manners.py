@@ -1,35 +1,48 @@
 """What a Torch loss does beside computing: to its operands, and to switches that are not its own."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from conformance.backends.switches import Switch
+
 OPERANDS = ("prediction", "target", "scale")
 
 
-@contextmanager
-def left_as_it_was(misdeeds: list[str]) -> Iterator[None]:
-    """Put back what a call has switched, so that the next one is judged for itself, and say what it was."""
-    gradients, dtype, seed, state = (
-        torch.is_grad_enabled(),
-        torch.get_default_dtype(),
-        torch.initial_seed(),
-        torch.get_rng_state(),
-    )
-    try:
-        yield
-    finally:
-        if torch.is_grad_enabled() != gradients:
-            misdeeds.append(f"gradients are switched {'off' if gradients else 'on'} since the call")
-            torch.set_grad_enabled(gradients)
-        if torch.get_default_dtype() != dtype:
-            misdeeds.append(f"the default dtype is {torch.get_default_dtype()} since the call, it was {dtype}")
-            torch.set_default_dtype(dtype)
-        if torch.initial_seed() != seed:
-            misdeeds.append("the random generator was seeded")
-            torch.set_rng_state(state)
+@dataclass(frozen=True)
+class _Seeded:
+    """The random generator by its seed, with the state to go back to: drawing numbers is no change."""
+
+    seed: int
+    state: Tensor = field(compare=False)
+
+    def __str__(self) -> str:
+        return str(self.seed)
+
+
+def _flushes() -> bool:
+    """Whether subnormal numbers become 0: there is no other way to read it."""
+    return not bool(torch.tensor(2.0**-126, dtype=torch.float32).mul_(0.5) > 0)
+
+
+SWITCHES = (
+    Switch("gradients", torch.is_grad_enabled, torch.set_grad_enabled),
+    Switch("default dtype", torch.get_default_dtype, torch.set_default_dtype),
+    Switch("detecting anomalies", torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    Switch("deterministic algorithms", torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    Switch("threads", torch.get_num_threads, torch.set_num_threads),
+    Switch("autocast", lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
+    Switch("precision of float32 products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    Switch("flushing subnormal numbers", _flushes, torch.set_flush_denormal),
+    Switch(
+        "seed of the random generator",
+        lambda: _Seeded(torch.initial_seed(), torch.get_rng_state()),
+        lambda was: torch.set_rng_state(was.state),
+    ),
+)
+"""What a loss has no business with."""
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

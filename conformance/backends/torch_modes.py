@@ -63,7 +63,8 @@ def arranged(array: Tensor, mode: str) -> Tensor:
     return array
 
 
-def _require_tensor(value: Any) -> Tensor:
+def require_tensor(value: Any) -> Tensor:
+    """Return what a codepath returned; raise TypeError where that is no tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(f"returned {type(value).__name__}, wanted a torch.Tensor")
     return value
@@ -81,7 +82,7 @@ def by_autograd(
     for index in (0, 1) if mode == "both" else (position,):
         operands[index].requires_grad_()
     with compiling(mode):
-        value = _require_tensor(codepath(*operands, **keywords))
+        value = require_tensor(codepath(*operands, **keywords))
     if not value.requires_grad:
         return value, None
     with torch.enable_grad():  # whatever the codepath has switched
@@ -99,9 +100,7 @@ def by_transform(
     """
 
     def total(*arguments: Any) -> tuple[Tensor, Tensor]:
-        value = _require_tensor(
-            codepath(*arguments[: len(operands)], **dict(zip(keywords, arguments[len(operands) :])))
-        )
+        value = require_tensor(codepath(*arguments[: len(operands)], **dict(zip(keywords, arguments[len(operands) :]))))
         return _total(value, scale), value
 
     run: Callable[..., Any] = torch.func.grad_and_value(total, argnums=position, has_aux=True)

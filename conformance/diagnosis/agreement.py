@@ -95,14 +95,16 @@ def agreement(case: Case, dtype: str, got: Answer, other: Answer) -> Agreement |
 
 def examinations_agree(dtype: str, got: Examination, other: Examination) -> Agreement | None:
     """Return how two codepaths agree on everything that was asked of them in one case; None where they do not."""
-    if got.verdict.status != other.verdict.status or len(got.answers) != len(other.answers):
+    if got.verdict.status != other.verdict.status:
+        return None
+    if got.verdict.status == "pass":  # both are within the tolerance of the truth
+        return Agreement()
+    if len(got.answers) != len(other.answers):
         return None
     if got.verdict.status == "error":
         kinds = [found.verdict.message.split(":")[0] for found in (got, other)]
         if kinds[0] != kinds[1]:
             return None
-    if got.verdict.status == "pass":  # both are within the tolerance of the truth
-        return Agreement()
     found = Agreement(0.0, inf if got.verdict.status == "error" else 0.0)
     for mine, theirs in zip(got.answers, other.answers):
         part = agreement(got.case, dtype, mine, theirs)

@@ -167,6 +167,9 @@ def clues(subject: Subject) -> tuple[str, ...]:
         said.append(
             f"in {len(second)} of them only the second of two calls on the same inputs is wrong: {_why(second)}"
         )
+    alone = sum(len(one.answers) > len(WEIGHTS) for one in failing)
+    if alone:
+        said.append(f"in {alone} of them only the value is wrong that is asked without a gradient, as in validation")
     unstable = sum(one.verdict.repeatable is False for one in subject.examinations)
     if unstable:
         said.append(f"two calls on the same inputs gave different bits in {unstable} cases")

@@ -18,6 +18,7 @@ from conformance.diagnosis.neighbours import options_of
 from conformance.diagnosis.subject import Subject
 from conformance.judge import Examination
 from conformance.profile import CALLS, Profile, adapted, taking
+from conformance.squares import has_squares, through_squares
 from conformance.verdict import judge_answer
 
 
@@ -123,4 +124,7 @@ class Trial:
     def passes(self, one: Examination, profile: Profile) -> bool:
         """Return whether the codepath is right in one case under another convention."""
         case = self._case_under(one, options_of(profile))
-        return case is not None and self._right(case, self._answered(one, profile, case).answers)
+        if case is None or not has_squares(case.question, profile):
+            return False
+        case = through_squares(case, profile)
+        return self._right(case, self._answered(one, profile, case).answers)
