@@ -66,8 +66,9 @@ def require_arrays(parameters: Mapping[str, Any], arrays: Mapping[str, Array]) -
     if len(shape) != 4:
         raise ValueError(f"array prediction has shape {shape}, wanted (B, C, H, W)")
     value_shape = {"none": shape, "sample": shape[:1]}.get(parameters["reduction"], ())
+    stored = ("<f8" if arrays["prediction"].dtype.str == "<f8" else "<f4") if real else "<c8"
     for name in ("prediction", "target"):
-        _require(arrays[name], name, "<f4" if real else "<c8", shape)
+        _require(arrays[name], name, stored, shape)
     _require(arrays["value"], "value", "<f8", value_shape)
     _require(arrays["gradient"], "gradient", "<f8" if real else "<c16", shape)
     if "sign" in arrays:

@@ -17,7 +17,7 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).parent))  # the parallel workers import this file by its path
 
 from margins_judged import TOGETHER, Task, judged
-from margins_record import Line, Worst, added_up, by_part, growth, keep, kept, table
+from margins_record import Line, Worst, added_up, by_part, folded, growth, keep, kept, table, write
 from right_codepaths import STRATEGIES
 
 from conformance.backends import load_backend
@@ -127,6 +127,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--added", action="store_true", help="only the cases that were added last, for --record")
     parser.add_argument("--record", type=Path, metavar="FILE", help="add each line to FILE; leave out what it holds")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print what FILE holds as a table, and stop")
+    parser.add_argument("--fold", type=Path, metavar="FILE", help="add up what FILE holds in it, before the set grows")
     parser.add_argument("--list", action="store_true", help="say how the strategies are written, and stop")
     return parser.parse_args()
 
@@ -171,7 +172,7 @@ def main() -> int:
             print(f"{strategy.name}: {strategy.written}{traced}")
         return 0
     names = tuple(given.strategy or [strategy.name for strategy in STRATEGIES])
-    file, on_record, added = given.table or given.record, list[Line](), list[Line]()
+    file, on_record, added = given.table or given.fold or given.record, list[Line](), list[Line]()
     if given.record and (given.strategy or given.case or given.device != "cpu"):
         print("--record keeps whole runs on a CPU: leave out --strategy, --case and --device", file=sys.stderr)
         return 2
@@ -209,6 +210,9 @@ def main() -> int:
         return 2
     if given.table:
         print(table(added, grown), end="")
+        return 0
+    if given.fold:
+        write(given.fold, folded(on_record, grown))
         return 0
     tasks.sort(key=lambda task: SLOWEST_FIRST.index(task.mode) if task.mode in SLOWEST_FIRST else len(SLOWEST_FIRST))
     os.environ.update(THREADS)

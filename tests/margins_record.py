@@ -37,8 +37,15 @@ class Line:
 
     @property
     def good(self) -> bool:
-        """Nothing is rejected, something was judged, and no margin is above the largest one."""
-        return self.judged > 0 and not self.rejected and max(self.value[0], self.gradient[0]) <= LARGEST_MARGIN
+        """Nothing is rejected, something was judged, and no margin is above the largest one.
+
+        Of the cases added since, a dtype may hold none.
+        """
+        return (
+            (self.judged > 0 or bool(self.since and self.skipped))
+            and not self.rejected
+            and max(self.value[0], self.gradient[0]) <= LARGEST_MARGIN
+        )
 
     @property
     def what(self) -> tuple[str, str, str]:
@@ -88,6 +95,11 @@ def keep(path: Path, line: Line) -> None:
         file.write(json.dumps(asdict(line)) + "\n")
 
 
+def write(path: Path, lines: Iterable[Line]) -> None:
+    """Write a record anew."""
+    path.write_text("".join(json.dumps(asdict(line)) + "\n" for line in lines), encoding="utf-8")
+
+
 def kept(path: Path, grown: Growth) -> list[Line]:
     """Return the lines of a record that are of this suite, or of the one before.
 
@@ -106,6 +118,11 @@ def kept(path: Path, grown: Growth) -> list[Line]:
             raise ValueError(f"line {number} is no line of a record ({error}); take it out") from error
     wanted = {(grown.suite, ""), (grown.suite, grown.before), (grown.before, "")}
     return [line for line in lines if line.part in wanted]
+
+
+def folded(lines: Sequence[Line], grown: Growth) -> list[Line]:
+    """Return lines of every case of this suite, as they are to be kept before the set grows once more: one each."""
+    return [line for line in added_up(lines, grown) if line.suite == grown.suite]
 
 
 def by_part(lines: Iterable[Line]) -> list[Line]:

@@ -84,7 +84,7 @@ def test_an_unknown_loss_is_named(folder: Path) -> None:
     [
         ("l2-typical", {"gradient": None}, "'gradient'"),
         ("l2-typical", {"target": np.zeros((2, 1, 8, 7), "<f4")}, "array target is <f4 .*, wanted <f4"),
-        ("l2-typical", {"prediction": np.zeros((2, 1, 8, 8), "<f8")}, "array prediction is <f8"),
+        ("l2-typical", {"prediction": np.zeros((2, 1, 8, 8), "<f8")}, "array target is <f4 .*, wanted <f8"),
         ("l2-typical", {"prediction": np.zeros((2, 8, 8), "<f4")}, r"wanted \(B, C, H, W\)"),
         ("l2-typical", {"value": np.zeros(2, "<f8")}, "array value is"),
         ("l2-typical", {"sign": np.full((2, 1, 8, 8), 2, "|i1")}, "array sign holds"),

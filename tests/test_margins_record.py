@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from margins import MANIFEST, _range, not_on_record
 from margins_judged import Task
-from margins_record import LARGEST_MARGIN, Growth, Line, added_up, growth, keep, kept, table
+from margins_record import LARGEST_MARGIN, Growth, Line, added_up, folded, growth, keep, kept, table, write
 from right_codepaths import STRATEGIES
 
 from conformance.golden import GoldenSet
@@ -37,6 +37,22 @@ def test_runs_of_other_ways_add_up_and_of_other_dtypes_stand_apart() -> None:
     wide = replace(FIRST, dtype="float64")
     both = replace(FIRST, ways=(0, 1, 2), judged=6, skipped=2, seconds=4.0, value=SECOND.value, tied=SECOND.tied)
     assert added_up([wide, FIRST, SECOND], GROWN) == [both, wide]
+
+
+def test_before_the_set_grows_again_a_record_is_one_line_of_every_case_each(tmp_path: Path) -> None:
+    """Lines of two suites ago would be of no use: what has been asked of this one is kept as one line."""
+    old, rest = replace(FIRST, suite="old"), replace(SECOND, since="old", ways=(0, 1))
+    alone = replace(FIRST, suite="old", dtype="float64")
+    assert folded([old, rest, alone], GROWN) == added_up([old, rest], GROWN)
+    path = tmp_path / "margins.jsonl"
+    write(path, folded([old, rest, alone], GROWN))
+    assert kept(path, Growth("new", "abc", ("l2-newer",))) == added_up([old, rest], GROWN)
+
+
+def test_a_dtype_may_hold_none_of_the_added_cases() -> None:
+    none = replace(FIRST, judged=0, skipped=6)
+    assert not none.good and replace(none, since="old").good
+    assert not replace(none, since="old", skipped=0).good
 
 
 def test_a_way_that_was_asked_twice_is_not_counted_twice() -> None:

@@ -22,8 +22,10 @@ def _verdicts(golden: GoldenSet, backend: str, mode: str, pattern: str = "") -> 
 def test_no_shipped_codepath_uses_half_of_its_tolerance(golden: GoldenSet, backend: str) -> None:
     verdicts = _verdicts(golden, backend, "eager")
     assert len(verdicts) == 2 * len(golden.cases)
-    assert [verdict for verdict in verdicts if verdict.status != "pass"] == []
-    settled = [verdict for verdict in verdicts if not verdict.has_ties]
+    held = {(case.question.case_id, dtype) for case in golden.cases for dtype in DTYPES if case.question.holds(dtype)}
+    judged = {(verdict.case_id, verdict.dtype): verdict.status for verdict in verdicts}
+    assert judged == {what: "pass" if what in held else "skip" for what in judged} and len(held) > len(judged) - 5
+    settled = [verdict for verdict in verdicts if verdict.status == "pass" and not verdict.has_ties]
     assert max(max(verdict.value_margin, verdict.gradient_margin) for verdict in settled) <= WORST_SHIPPED_MARGIN
 
 

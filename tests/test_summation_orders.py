@@ -103,6 +103,8 @@ def test_no_order_and_no_rounding_exceeds_the_tolerance(
 ) -> None:
     worst: dict[str, tuple[float, str]] = {}
     for case in finite:
+        if not case.question.holds(machine.dtype):
+            continue
         by_hand, _ = BY_HAND[case.question.loss]
         for form in forms_of(case.question):
             both = allowed[case.question.case_id, machine.dtype].margins(by_hand(Setting(case, machine, form, orders)))
@@ -149,7 +151,7 @@ def test_a_stated_small_defect_is_seen_in_every_order(
     """
     unseen, judged = [], 0
     for case in small(finite):
-        if case.has_ties or not np.any(case.truth.gradient):
+        if case.has_ties or not np.any(case.truth.gradient) or not case.question.holds(dtype):
             continue
         by_hand, forms = BY_HAND[case.question.loss]
         result = by_hand(Setting(case, Machine("ieee", dtype), forms[0], ORDERS))
@@ -158,7 +160,7 @@ def test_a_stated_small_defect_is_seen_in_every_order(
         if not np.all(found > 1):
             unseen.append(case.question.case_id)
     assert judged > 100
-    assert all(name.startswith("nll-shot-noise") for name in unseen)
+    assert all(name.startswith(("nll-shot-noise", "nll-double-close")) for name in unseen)
 
 
 def test_a_forgotten_term_is_seen_in_every_order(
@@ -171,6 +173,8 @@ def test_a_forgotten_term_is_seen_in_every_order(
     seen = {loss: np.zeros(len(ORDERS)) for loss in BY_HAND}
     judged = dict.fromkeys(BY_HAND, 0)
     for case in small(finite):
+        if not case.question.holds("float32"):
+            continue
         loss = case.question.loss
         by_hand, forms = BY_HAND[loss]
         both = allowed[case.question.case_id, "float32"].margins(

@@ -21,7 +21,7 @@ def test_a_stated_small_defect_is_seen_by_every_small_case(golden: GoldenSet, dt
     judged = 0
     for case in golden.cases:
         gradient = components_of(case.truth.gradient)
-        if case.has_ties or case.question.prediction[0].size > 256 or _cancels(case):
+        if case.has_ties or case.question.prediction[0].size > 256 or _cancels(case) or not case.question.holds(dtype):
             continue
         if not np.any(np.isfinite(gradient) & (gradient != 0)):
             continue
@@ -40,6 +40,8 @@ def test_a_defect_of_the_value_is_seen_by_every_small_case_in_double(golden: Gol
             continue
         if case.question.parameters.constant == "stirling" and np.any(_counts(case.question) == 1):
             continue  # the constant jumps there
+        if case.question.case_id in ("l2-double-close", "mae-double-close"):
+            continue  # a difference of 2^-16 to 2^-48 of two numbers: no more digits are left
         _, of_value, _ = tolerances(case, "float64")
         photons = _photons(case.question) if case.question.loss == "poisson_nll" else 0.0
         assert _worst(value + 2.0**-32 * (np.abs(value) + photons), value, of_value) > 1, case.question.case_id
@@ -49,7 +51,7 @@ def test_a_defect_of_the_value_is_seen_by_every_small_case_in_double(golden: Gol
 
 def _cancels(case: Case) -> bool:
     """Return whether rates are within noise of many counts, where autodiff of the formula as it stands cancels."""
-    return case.question.case_id.startswith("nll-shot-noise")
+    return case.question.case_id.startswith(("nll-shot-noise", "nll-double-close"))
 
 
 def _counts(question: Question) -> Array:

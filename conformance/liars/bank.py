@@ -6,6 +6,7 @@ from conformance.liars.amplitude_parts import L2_PARTS, MAE_PARTS, amplitude_los
 from conformance.liars.arrays import MISUSED
 from conformance.liars.conditions import conditional_liars
 from conformance.liars.elements import ELEMENTS, mae
+from conformance.liars.fine import FINE
 from conformance.liars.gradients import gradient_liars, upstream_liars
 from conformance.liars.liar import Liar
 from conformance.liars.normalisation import NORMALISATION, l2
@@ -69,6 +70,7 @@ BANK: tuple[Liar, ...] = (
     *conditional_liars("nll-", nll, poisson_loss(NLL_PARTS), NLL_CONDITIONS),
     *PHOTONS,
     *CHOICES,
+    *FINE,
     *MISUSED,
 )
 
