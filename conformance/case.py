@@ -84,6 +84,8 @@ class Question:
     target: Array
     mask: Bool | None = None
     view_ids: NDArray[np.int32] | None = None
+    handed: str = "amplitude"
+    """What the judge hands over in the caller's place: amplitudes, or s p and s t, or the squares of those."""
 
     @cached_property
     def valid(self) -> Bool:
@@ -125,6 +127,13 @@ class Question:
             return False
         largest, smallest, bits = {"float16": (65504.0, 2.0**-14, 11), "bfloat16": (2.0**127, 2.0**-126, 8)}[dtype]
         numbers = np.abs(np.concatenate([a[np.isfinite(a)] for a in (self.prediction, self.target)]))
+        if self.handed != "amplitude":
+            scale = self.parameters.scale.value if self.parameters.scale else 1.0
+            if dtype == "float16" and (scale != 1.0 or self.handed == "scaled_intensity"):
+                return False  # nor has it the range for gradients on the other side of a scale or a square
+            numbers = numbers * scale
+        if self.handed == "scaled_intensity":
+            numbers = numbers * numbers
         lit = numbers[numbers > 0]
         significand = np.ldexp(np.frexp(lit)[0], bits)
         return bool(np.all((lit >= smallest) & (lit <= largest) & (significand == np.floor(significand))))

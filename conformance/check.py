@@ -13,7 +13,7 @@ from conformance.diagnosis import CodepathOf, Diagnosis, diagnose_first
 from conformance.exit_codes import ExitCode, UsageError
 from conformance.golden import load
 from conformance.judge import examine_all, exit_code, modes_of, require_modes
-from conformance.profile import Profile, adapted, declare, is_asked
+from conformance.profile import Profile, adapted, declare, is_asked, require_options
 from conformance.supplement import supplement
 from conformance.verdict import TIES, Verdict
 
@@ -146,6 +146,7 @@ def check_loss(
     require("dtype", dtypes, ALL_DTYPES)
     require("ties", (ties,), TIES)
     convention = declare(profile, {}) if isinstance(profile, str) else profile
+    require_options(loss, convention)
     patterns = [entry for entry in cases if isinstance(entry, str)]
     given = [entry for entry in cases if isinstance(entry, Case)]
     held = tuple(given if given else load().cases)

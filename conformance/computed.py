@@ -24,7 +24,7 @@ def signs(question: Question) -> NDArray[np.int8] | None:
     if question.loss == "amplitude_l2_mae":
         scopes, eps = Scopes(question), question.parameters.eps
         own, other = (a / np.maximum(np.sqrt(scopes.total(np.square(a))), eps) for a in (own, other))
-    sign = np.sign(own - other).astype(np.int8)
+    sign = np.nan_to_num(np.sign(own - other)).astype(np.int8)
     return np.asarray(-sign if question.parameters.wrt == "target" else sign)
 
 
@@ -37,9 +37,14 @@ def computed_case(question: Question, reference: Backend, *, why: str = "", catc
         Whatever the reference raises for a question that it refuses.
     """
     answer = reference.answer(reference.shipped(question), question, dtype=REFERENCE_DTYPE, mode="eager", device="cpu")
-    sign = signs(question)
-    own = bounds(question, answer.value, sign, REFERENCE_DTYPE)
-    unasked = bool(np.any(np.isnan(answer.value)))  # of a loss that is no number no gradient is asked
-    gradient = np.full_like(answer.gradient, np.nan) if unasked else answer.gradient
-    truth = Truth(answer.value, gradient, sign, own.value, own.gradient)
+    with np.errstate(all="ignore"):
+        sign = signs(question)
+        own = bounds(question, answer.value, sign, REFERENCE_DTYPE)
+    value, gradient = answer.value, answer.gradient
+    inputs = (array[question.valid] for array in (question.prediction, question.target))
+    if not all(bool(np.all(np.isfinite(array))) for array in inputs):  # any value that is not finite is right
+        value = np.where(np.isfinite(value), value, np.nan)
+    if np.any(np.isnan(value)):  # of a loss that is no number no gradient is asked
+        gradient = np.full_like(gradient, complex(np.nan, np.nan) if np.iscomplexobj(gradient) else np.nan)
+    truth = Truth(value, gradient, sign, own.value, own.gradient)
     return Case(question, truth, why, catches, has_ties=sign is not None and bool(np.any((sign == 0) & question.valid)))

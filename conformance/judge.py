@@ -50,13 +50,15 @@ class Examination:
     answers: tuple[Answer, ...] = ()
 
 
+@np.errstate(all="ignore")
 def examine(
     backend: Backend, codepath: Codepath, case: Case, *, dtype: str, mode: str, device: str, ties: str
 ) -> Examination:
     """Ask one question twice and judge both answers: a loss must not depend on what it was asked before.
 
     The second time the loss is multiplied by another weight, as in a weighted sum of losses, and divided by it again.
-    In eager mode a third call asks for the value alone; its answer has the first one's gradient.
+    In eager mode a third call asks for the value alone; its answer has the first one's gradient. NumPy is as silent as
+    it is by default for whoever has it raise, and what a loss makes of that is put back.
 
     An exception inside the codepath is the verdict `error`; inputs that the dtype does not hold are a `skip`.
     BackendError passes through.
@@ -80,15 +82,15 @@ def examine(
     start = perf_counter()
     verdict, answers = unjudged, list[Answer]()
     for place, call in enumerate(CALLS if mode == ALONE else CALLS[: len(WEIGHTS)]):
+        own = _own_copy(question)
         try:
-            if place < len(WEIGHTS):
-                weight = WEIGHTS[place] * scale
-                answer = backend.answer(
-                    codepath, _own_copy(question), dtype=dtype, mode=mode, device=device, loss_scale=weight
-                )
-            else:
-                alone = backend.value(codepath, _own_copy(question), dtype=dtype, device=device)
-                answer = replace(answers[0], value=alone.value, value_dtype=alone.dtype, misdeeds=alone.misdeeds)
+            with np.errstate():  # a loss may set them
+                if place < len(WEIGHTS):
+                    weight = WEIGHTS[place] * scale
+                    answer = backend.answer(codepath, own, dtype=dtype, mode=mode, device=device, loss_scale=weight)
+                else:
+                    alone = backend.value(codepath, own, dtype=dtype, device=device)
+                    answer = replace(answers[0], value=alone.value, value_dtype=alone.dtype, misdeeds=alone.misdeeds)
         except BackendError:
             raise
         except (Exception, SystemExit) as error:  # whatever a codepath raises is its verdict, not the judge's end

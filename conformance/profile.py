@@ -17,6 +17,12 @@ CALLS = {"order": ORDERS, "layout": LAYOUTS, "inputs": INPUTS, "mask": MASKS}
 DECLARABLE = ("reduction", "domain", "scope", "gain", "constant", "rate_guard", "normaliser")
 """Options of the contract that a profile may declare; numbers keep their defaults or come with a case, but for
 `rate_floor`, which goes with a guard."""
+NO_OPTION = {
+    "amplitude_l2_mae": ("constant", "rate_guard", "normaliser"),
+    "amplitude_mae": ("scope", "gain", "constant", "rate_guard", "normaliser"),
+    "poisson_nll": ("domain", "scope", "gain"),
+}
+"""Options that a loss does not have: declared, they would have a truth of nobody's."""
 TO_LAST = (0, 2, 3, 1)
 TO_FIRST = (0, 3, 1, 2)
 
@@ -123,6 +129,18 @@ def declare(name: str, settings: Mapping[str, str]) -> Profile:
             f"got rate_guard={options.get('rate_guard', 'none')}, rate_floor={floor}"
         )
     return Profile(base.name if not settings else f"{base.name}+", **calls, options=options, rate_floor=floor)
+
+
+def require_options(loss: str, profile: Profile) -> None:
+    """Raise UsageError where a convention declares an option that the loss does not have."""
+    default = Parameters()
+    for name in NO_OPTION[loss]:
+        choice = getattr(profile.parameters, name)
+        if choice != getattr(default, name):
+            own = ", ".join(option for option in DECLARABLE if option not in NO_OPTION[loss])
+            raise UsageError(f"--set {name}={choice}: {loss} has no such option, only {own}")
+    if loss == "poisson_nll" and profile.parameters.reduction == "sample":
+        raise UsageError("--set reduction=sample: poisson_nll has no such reduction; sample_sum is its own")
 
 
 def is_asked(question: Question, loss: str, profile: Profile) -> bool:

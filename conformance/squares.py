@@ -1,4 +1,4 @@
-"""What a codepath of intensities can be asked: the judge squares in the caller's place, and a square has lost the rest.
+"""What a codepath can be asked for which the judge scales and squares in the caller's place: the rest is lost there.
 
 dL/dp = 2 s^2 p dL/dlambda. At p = 0 that is 0 or 0 inf, whatever the loss says of lambda, and at a NaN under a mask it
 is NaN. And intensities have no signs.
@@ -23,7 +23,12 @@ def has_squares(question: Question, profile: Profile) -> bool:
 
 
 def through_squares(case: Case, profile: Profile) -> Case:
-    """Return the case with no gradient asked (NaN) where none comes through the judge's own square."""
+    """Return the case with no gradient asked (NaN) where none comes through the judge's own square.
+
+    It says what is handed over: a half type that does not hold that would round it before the loss is called.
+    """
+    if profile.inputs != "amplitude":
+        case = replace(case, question=replace(case.question, handed=profile.inputs))
     if profile.inputs != SQUARED:
         return case
     own, gradient = case.question.of_gradient, case.truth.gradient

@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 
 from conformance import check_loss
@@ -120,5 +121,55 @@ def test_a_value_of_its_own_without_a_gradient_is_seen(case_of: dict[str, Case],
     assert asked.verdict.message.startswith("called without a gradient, as in validation: value: got ")
     if framework == "torch":
         diagnosis = check_loss(loss, loss="amplitude_l2_mae", dtype="float64").diagnosis
-        said = "only the value is wrong that is asked without a gradient, as in validation"
+        said = "its value is wrong only where it is called without a gradient, as in validation"
         assert diagnosis is not None and any(said in clue for clue in diagnosis.clues), diagnosis
+
+
+def test_a_loss_that_raises_without_a_gradient_is_said_to_do_that(case_of: dict[str, Case]) -> None:
+    def asserting(p: Any, t: Any) -> Any:
+        assert p.requires_grad
+        return right(p, t)
+
+    found = check_loss(asserting, loss="amplitude_l2_mae", dtype="float64")
+    assert not found.conformant and found.diagnosis is not None and not found.diagnosis.findings
+    text = " ".join(found.diagnosis.clues)
+    assert "it raises only where it is called without a gradient, as in validation" in text
+    assert "second of two calls" not in text and "cases pass" not in text
+
+
+def test_a_misdeed_without_a_gradient_is_not_called_a_wrong_value(case_of: dict[str, Case]) -> None:
+    def moving(p: Any, t: Any) -> Any:
+        value = right(p, t)
+        if not p.requires_grad:
+            p.neg_()
+        return value
+
+    found = check_loss(moving, loss="amplitude_l2_mae", dtype="float64")
+    text = " ".join(found.diagnosis.clues) if found.diagnosis else ""
+    assert "it is wrong only where it is called without a gradient" in text and "every number that came back" in text
+
+
+def test_a_backward_pass_that_clips_is_not_called_a_state(case_of: dict[str, Case]) -> None:
+    def clipped(p: Any, t: Any) -> Any:
+        value = right(p, t)
+        value.register_hook(lambda given: given.clamp(-1, 1))
+        return value
+
+    found = check_loss(clipped, loss="amplitude_l2_mae", dtype="float64")
+    text = " ".join(found.diagnosis.clues) if found.diagnosis else ""
+    assert not found.conformant and "keeps a state, draws" not in text
+    assert "does not multiply by the gradient" in text or "not linear in the gradient that it is given" in text
+
+
+def test_numpy_that_raises_is_no_error_of_a_loss(case_of: dict[str, Case]) -> None:
+    with np.errstate(all="raise"):
+        assert check_loss(right, loss="amplitude_l2_mae").conformant
+        assert np.geterr()["over"] == "raise"
+
+    def setting(p: Any, t: Any) -> Any:
+        np.seterr(all="raise")
+        return right(p, t)
+
+    before = np.geterr()
+    assert check_loss(setting, loss="amplitude_l2_mae", dtype="float64").conformant
+    assert np.geterr() == before

@@ -80,7 +80,10 @@ def _written(t: Tensor, change: Callable[[Tensor], Any]) -> None:
             "default dtype: torch.float64 since the call, was torch.float32",
         ),
         (lambda p, t: torch.autograd.set_detect_anomaly(True), "detecting anomalies: True since the call, was False"),
-        (lambda p, t: torch.use_deterministic_algorithms(True), "deterministic algorithms: True since the call"),
+        (
+            lambda p, t: torch.use_deterministic_algorithms(True),
+            "deterministic algorithms, warnings alone: (True, False) since the call, was (False, False)",
+        ),
         (lambda p, t: torch.set_num_threads(3), "threads: 3 since the call"),
         (lambda p, t: torch.set_autocast_enabled("cpu", True), "autocast: True since the call, was False"),
         (lambda p, t: torch.set_float32_matmul_precision("medium"), "precision of float32 products: medium since"),
@@ -122,7 +125,17 @@ def test_what_is_not_the_loss_s_own_is_left_as_it_was(change: Callable[..., Any]
     ("framework", "change", "said"),
     [
         ("jax", lambda: jax.config.update("jax_enable_x64", True), "jax_enable_x64: True since the call, was False"),
+        (
+            "jax",
+            lambda: jax.config.update("jax_numpy_rank_promotion", "raise"),
+            "jax_numpy_rank_promotion: raise since the call, was allow",
+        ),
         ("jax", lambda: jax.config.update("jax_debug_nans", True), "jax_debug_nans: True since the call, was False"),
+        (
+            "tensorflow",
+            lambda: keras.config.set_image_data_format("channels_first"),
+            "Keras' image data format: channels_first since the call, was channels_last",
+        ),
         ("tensorflow", lambda: keras.config.set_floatx("float64"), "Keras' floatx: float64 since the call"),
         (
             "tensorflow",

@@ -188,3 +188,37 @@ def test_every_profile_has_cases(case_of: dict[str, Case]) -> None:
             chosen = under_profile([c for c in case_of.values() if c.question.loss == loss], profile)
             needs_nll = profile.parameters.constant != "none" or profile.parameters.reduction == "sample_sum"
             assert len(chosen) >= 10 or (needs_nll and loss != "poisson_nll"), (profile.name, loss)
+
+
+@pytest.mark.parametrize(
+    ("loss", "settings"),
+    [
+        ("amplitude_mae", {"constant": "lgamma"}),
+        ("amplitude_mae", {"scope": "view"}),
+        ("amplitude_mae", {"gain": "unit_rms"}),
+        ("amplitude_l2_mae", {"normaliser": "batch_mean_amplitude"}),
+        ("amplitude_l2_mae", {"rate_guard": "clamp", "rate_floor": "1e-8"}),
+        ("poisson_nll", {"scope": "patch"}),
+        ("poisson_nll", {"domain": "field"}),
+        ("poisson_nll", {"reduction": "sample"}),
+    ],
+    ids=str,
+)
+def test_an_option_that_the_loss_does_not_have_is_refused(loss: str, settings: dict[str, str]) -> None:
+    name = next(iter(settings))
+    with pytest.raises(UsageError, match=f"--set {name}={settings[name]}: {loss} has no such"):
+        check_loss(lambda p, t: p, loss=loss, profile=declare("contract", settings))
+
+
+@pytest.mark.parametrize("inputs", ["scaled_amplitude", "scaled_intensity"])
+def test_what_a_half_type_rounds_before_the_loss_is_called_is_not_the_loss_s(inputs: str) -> None:
+    def right(rate: Tensor, counts: Tensor) -> Tensor:
+        elements = _nan_kept if inputs == "scaled_intensity" else from_amplitudes
+        return elements(rate.float(), counts.float()).mean()
+
+    profile = declare("contract", {"inputs": inputs})
+    result = check_loss(right, loss="poisson_nll", dtype=["bfloat16", "float16"], profile=profile)
+    assert result.conformant, result.summary
+    statuses = {verdict.status for verdict in result.verdicts if verdict.dtype == "bfloat16"}
+    assert statuses == {"pass", "skip"}
+    assert not check_loss(lambda *x: 2 * right(*x), loss="poisson_nll", dtype="bfloat16", profile=profile).conformant

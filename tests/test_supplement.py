@@ -47,12 +47,68 @@ def _patch_without_its_mask(p: Tensor, t: Tensor, mask: Tensor | None = None) ->
     return distance(unit(p, (2, 3)), unit(t, (2, 3))).mean()
 
 
+def nll(p: Tensor, t: Tensor, s: Tensor, floor: float = 0.0) -> Tensor:
+    rate, counts = (s * p) ** 2, (s * t) ** 2
+    return rate - torch.xlogy(counts, rate + floor)
+
+
+def _masked(p: Tensor, t: Tensor, mask: Tensor, elements: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    return elements(torch.where(mask, p, 0.0), torch.where(mask, t, 0.0)) * mask
+
+
+def _nan_lost_under_a_mask(p: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
+    if mask is None:
+        return mae(p, t)
+    valid = mask.expand_as(t)
+    p, t = torch.nan_to_num(p) * valid, torch.nan_to_num(t) * valid
+    return distance(p, t).sum() / valid.sum().clamp_min(1)
+
+
+def _mean_of_nothing(p: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Patch norms, and 0 / 0 where nothing is valid."""
+    elements = lambda a, b: distance(unit(a, (2, 3)), unit(b, (2, 3)))  # noqa: E731
+    if mask is None:
+        return elements(p, t).mean()
+    valid = mask.expand_as(p)
+    return _masked(p, t, valid, elements).sum() / valid.sum()
+
+
+def _empty_sample(p: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
+    if mask is None:
+        return distance(p, t).mean((1, 2, 3))
+    valid = mask.expand_as(p)
+    return _masked(p, t, valid, distance).sum((1, 2, 3)) / valid.sum((1, 2, 3))
+
+
 WRONG: dict[str, tuple[str, Callable[..., Any], dict[str, str]]] = {
     "mask-ignored": ("amplitude_mae", _ignored_unless_all, MASKED),
     "mask-ignored-in-a-sum": (
         "amplitude_mae",
         lambda p, t, mask=None: distance(p, t).sum(),
         {**MASKED, "reduction": "sum"},
+    ),
+    "nan-lost-under-a-mask": ("amplitude_mae", _nan_lost_under_a_mask, MASKED),
+    "nan-lost-in-patches": (
+        "amplitude_l2_mae",
+        lambda p, t: torch.nan_to_num(distance(unit(p, (2, 3)), unit(t, (2, 3)))).mean(),
+        {"scope": "patch"},
+    ),
+    "mean-without-nan": (
+        "amplitude_mae",
+        lambda p, t: torch.nanmean(distance(p, t), dim=(1, 2, 3)),
+        {"reduction": "sample"},
+    ),
+    "mean-of-nothing": ("amplitude_l2_mae", _mean_of_nothing, {**MASKED, "scope": "patch"}),
+    "mean-of-an-empty-sample": ("amplitude_mae", _empty_sample, {**MASKED, "reduction": "sample"}),
+    "dark-rates-dropped-under-a-guard": (
+        "poisson_nll",
+        lambda p, t, s: torch.where(p != 0, nll(p, t, s, 1e-8), (s * p) ** 2).mean(),
+        {"rate_guard": "log_add", "rate_floor": "1e-8"},
+    ),
+    "infinity-bounded": (
+        "poisson_nll",
+        lambda p, t, s: nll(p, t, s).clamp_max(1e30),
+        {"reduction": "none"},
     ),
     "mask-taken-from-nan": (
         "amplitude_mae",
@@ -166,8 +222,14 @@ def test_a_case_is_the_same_question_in_every_framework(case_of: dict[str, Case]
         pool, "amplitude_l2_mae", declare("contract", {**MASKED, "scope": "patch"}), load_backend(framework)
     )
     names = [case.question.case_id for case in found]
-    kinds = ("declared", "masked")
-    assert names == [f"{name}:{kind}" for name in ("l2-typical", "l2-four-channels", "l2-signed") for kind in kinds]
+    both, empty = ("declared", "masked"), ("sample-masked", "all-masked")
+    kinds = {
+        "l2-typical": (*both, *empty),
+        "l2-four-channels": (*both, *empty),
+        "l2-nan-target": both,
+        "l2-signed": both,
+    }
+    assert names == [f"{name}:{kind}" for name in kinds for kind in kinds[name]]
     for case in found:
         question = case.question
         assert question.parameters.scope == "patch" and (question.mask is None) == (":declared" in question.case_id)

@@ -26,7 +26,9 @@ SWITCHES = tuple(
     for name in (
         "jax_enable_x64",
         "jax_default_matmul_precision",
+        "jax_default_device",
         "jax_numpy_dtype_promotion",
+        "jax_numpy_rank_promotion",
         "jax_disable_jit",
         "jax_debug_nans",
         "jax_debug_infs",

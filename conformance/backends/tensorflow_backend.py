@@ -36,6 +36,7 @@ Tensor = Any  # TensorFlow ships no types
 
 SWITCHES = (
     Switch("Keras' floatx", keras.config.floatx, keras.config.set_floatx),
+    Switch("Keras' image data format", keras.config.image_data_format, keras.config.set_image_data_format),
     Switch("Keras' dtype policy", lambda: keras.config.dtype_policy().name, keras.config.set_dtype_policy),
     Switch("running functions eagerly", tf.config.functions_run_eagerly, tf.config.run_functions_eagerly),
     Switch(

@@ -24,15 +24,25 @@ class _Seeded:
 
 def _flushes() -> bool:
     """Whether subnormal numbers become 0: there is no other way to read it."""
-    return not bool(torch.tensor(2.0**-126, dtype=torch.float32).mul_(0.5) > 0)
+    return not bool(torch.tensor(2.0**-126, dtype=torch.float32, device="cpu").mul_(0.5) > 0)
+
+
+def _determinism() -> tuple[bool, bool]:
+    """Return whether algorithms are deterministic, and whether others only warn."""
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
 
 
 SWITCHES = (
     Switch("gradients", torch.is_grad_enabled, torch.set_grad_enabled),
     Switch("default dtype", torch.get_default_dtype, torch.set_default_dtype),
     Switch("detecting anomalies", torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
-    Switch("deterministic algorithms", torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    Switch(
+        "deterministic algorithms, warnings alone",
+        _determinism,
+        lambda was: torch.use_deterministic_algorithms(was[0], warn_only=was[1]),
+    ),
     Switch("threads", torch.get_num_threads, torch.set_num_threads),
+    Switch("default device", torch.get_default_device, torch.set_default_device),
     Switch("autocast", lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
     Switch("precision of float32 products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     Switch("flushing subnormal numbers", _flushes, torch.set_flush_denormal),

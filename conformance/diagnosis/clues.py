@@ -9,7 +9,7 @@ from conformance.case import Float64
 from conformance.diagnosis.places import by_case, by_place, by_range, wrong_elements
 from conformance.diagnosis.shrink import shrunk
 from conformance.diagnosis.subject import Subject
-from conformance.judge import WEIGHTS, Examination
+from conformance.judge import CALLS, WEIGHTS, Examination
 from conformance.tolerance import computing_dtype
 from conformance.tolerance.inputs import components_of
 from conformance.verdict import margins, tolerances
@@ -28,6 +28,9 @@ def _has_numbers(one: Examination) -> bool:
 def _kinds(failing: Sequence[Examination]) -> str:
     """Say whether values or gradients are wrong, of the answers whose numbers can be compared."""
     compared = [one for one in failing if _has_numbers(one)]
+    asked_of = [one for one in failing if one.answers and one.verdict.status == "fail"]
+    if asked_of and all(one.verdict.value_margin <= 1 and one.verdict.gradient_margin <= 1 for one in asked_of):
+        return "every number that came back is right"
     value = sum(one.verdict.value_margin > 1 for one in compared)
     gradient = sum(one.verdict.gradient_margin > 1 for one in compared)
     if len(compared) == len(failing) and value and not gradient:
@@ -153,6 +156,11 @@ def _why(second: Sequence[Examination]) -> str:
             f"the gradient of {WEIGHTS[1]:g} times the loss is {factor:g} times that of the loss, so the backward pass "
             "does not multiply by the gradient that it is given"
         )
+    if all(np.array_equal(one.answers[0].value, one.answers[1].value, equal_nan=True) for one in second):
+        return (
+            "the values are the same and the gradients are not, so the backward pass is not linear in the gradient "
+            "that it is given, as where it clips, or it keeps a state"
+        )
     return "it keeps a state, draws, or reads memory that it has not written"
 
 
@@ -162,14 +170,17 @@ def clues(subject: Subject) -> tuple[str, ...]:
     said = [f"{len(failing)} of {len(subject.examinations)} cases fail; {_kinds(failing)}"]
     errors = sum(one.verdict.status == "error" for one in failing)
     said += [f"it raises in {errors} of them"] if errors else []
-    second = [one for one in failing if len(one.answers) == 2]
+    second = [one for one in failing if one.verdict.message.startswith(CALLS[1]) and len(one.answers) == 2]
     if second:
         said.append(
             f"in {len(second)} of them only the second of two calls on the same inputs is wrong: {_why(second)}"
         )
-    alone = sum(len(one.answers) > len(WEIGHTS) for one in failing)
+    alone = [one for one in failing if one.verdict.message.startswith(CALLS[2])]
     if alone:
-        said.append(f"in {alone} of them only the value is wrong that is asked without a gradient, as in validation")
+        raises = all(one.verdict.status == "error" for one in alone)
+        values = all(one.verdict.value_margin > 1 for one in alone)
+        what = "it raises" if raises else "its value is wrong" if values else "it is wrong"
+        said.append(f"in {len(alone)} of them {what} only where it is called without a gradient, as in validation")
     unstable = sum(one.verdict.repeatable is False for one in subject.examinations)
     if unstable:
         said.append(f"two calls on the same inputs gave different bits in {unstable} cases")

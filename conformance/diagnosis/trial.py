@@ -127,4 +127,5 @@ class Trial:
         if case is None or not has_squares(case.question, profile):
             return False
         case = through_squares(case, profile)
-        return self._right(case, self._answered(one, profile, case).answers)
+        answered = self._answered(one, profile, case)
+        return answered.verdict.status != "error" and self._right(case, answered.answers)

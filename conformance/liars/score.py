@@ -117,7 +117,7 @@ def score(
     liar: Liar, backend: Backend, cases: Sequence[Case], dtype: str, mode: str, *, first: Sequence[str] | None = None
 ) -> Score:
     """Return the kills of one liar; with `first`, case ids in the order to ask them, only the first kill."""
-    asked = liar.asked(cases)
+    asked = [case for case in liar.asked(cases) if case.question.holds(dtype)]
     if first is not None:
         place = {name: number for number, name in enumerate(first)}
         asked.sort(key=lambda case: (place.get(case.question.case_id, len(place)), case.question.prediction.size))
