@@ -30,7 +30,8 @@ sentence. In these tables:
 
 - a pattern stands for all cases that match it, with their number in brackets; [cases.md](cases.md) describes each case;
 - the last three columns are verdicts of the judge, eager, on the shipped codepaths: cases passed of cases named, in
-  float64, then in float32, which does not hold those of 53 bits. Compiled modes and half types are judged by `nox -s conformance`;
+  float64, then in float32, which does not hold those of 53 bits. Compiled modes and half types are judged by
+  `nox -s conformance`;
 - a test is `tests/FILE.py::NAME`.
 """
 
