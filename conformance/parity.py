@@ -58,8 +58,10 @@ def parity(
     """Return, per loss, dtype and pair of backends, where their gradients differ most."""
     rows = []
     for loss in dict.fromkeys(case.question.loss for case in cases):
-        of_loss = [case for case in cases if case.question.loss == loss]
         for dtype in dtypes:
+            of_loss = [case for case in cases if case.question.loss == loss and case.question.holds(dtype)]
+            if not of_loss:
+                continue
             answers = {
                 (backend.name, case.question.case_id): answer_of(backend, case, dtype)
                 for case in of_loss
