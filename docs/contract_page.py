@@ -1,6 +1,6 @@
 """docs/contract.md: every docstring of the reference, and under each of its sentences what holds it, as judged now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,6 +11,8 @@ from conformance.golden import GoldenSet
 
 Statuses = Mapping[tuple[str, str], Mapping[str, str]]
 """Per backend and dtype, the status of each case: `pass`, `fail`, `error` or `skip`."""
+Held = Mapping[str, Collection[str]]
+"""Per dtype, the cases whose inputs it holds: those alone are asked in it."""
 COLUMNS = {"jax": "reference", "torch": "Torch", "tensorflow": "TensorFlow"}
 COLUMN_DTYPES = ("float64", "float32")
 MOST_NAMES = 8
@@ -57,14 +59,14 @@ def _held(clause: Clause, case_ids: Sequence[str]) -> str:
     return ", ".join(shown + more)
 
 
-def _cell(named: Sequence[str], backend: str, statuses: Statuses) -> str:
+def _cell(named: Sequence[str], backend: str, statuses: Statuses, held: Held) -> str:
     """Say how many of the named cases that a dtype holds pass in it, and which do not."""
     if not named:
         return NOTHING
     green, red = [], []
     for dtype in COLUMN_DTYPES:
         found = statuses[backend, dtype]
-        asked = [name for name in named if found.get(name) != "skip"]
+        asked = [name for name in named if name in held[dtype]]
         passed = [name for name in asked if found.get(name) == "pass"]
         green.append(f"{len(passed)}/{len(asked)}")
         red += [f"`{name}` {dtype} {found.get(name, 'missing')}" for name in asked if name not in passed]
@@ -75,32 +77,33 @@ def _cell(named: Sequence[str], backend: str, statuses: Statuses) -> str:
     return "**FAIL** " + ", ".join(green) + ": " + ", ".join(red[:MOST_FAILURES] + more)
 
 
-def _table(clauses: Sequence[Clause], case_ids: Sequence[str], statuses: Statuses) -> list[str]:
+def _table(clauses: Sequence[Clause], case_ids: Sequence[str], statuses: Statuses, held: Held) -> list[str]:
     lines = ["| sentence | held by | " + " | ".join(COLUMNS.values()) + " |", "|" + "---|" * (2 + len(COLUMNS))]
     for clause in clauses:
         named = named_cases(clause, case_ids)
-        cells = [_cell(named, backend, statuses) for backend in COLUMNS]
+        cells = [_cell(named, backend, statuses, held) for backend in COLUMNS]
         lines.append(" | ".join(["| " + _plain(clause.sentence), _held(clause, case_ids), *cells]) + " |")
     return lines
 
 
-def _summary(loss: str, golden: GoldenSet, statuses: Statuses) -> str:
+def _summary(loss: str, golden: GoldenSet, statuses: Statuses, held: Held) -> str:
     own = [case.question.case_id for case in golden.cases if case.question.loss == loss]
-    cells = [f"{title} {_cell(own, backend, statuses)}" for backend, title in COLUMNS.items()]
+    cells = [f"{title} {_cell(own, backend, statuses, held)}" for backend, title in COLUMNS.items()]
     return f"All {len(own)} cases of this loss: {'; '.join(cells)}."
 
 
 def contract_page(golden: GoldenSet, statuses: Statuses, package: Path) -> str:
     """Return the page: the docstrings of `package`, the clauses, and the statuses of a run over the golden set."""
     case_ids = [case.question.case_id for case in golden.cases]
+    held = {dtype: {c.question.case_id for c in golden.cases if c.question.holds(dtype)} for dtype in COLUMN_DTYPES}
     written = docstrings(package)
     lines = [INTRODUCTION.format(digest=golden.digest[:12], cases=len(case_ids))]
     for name, clauses in CONTRACT.items():
         quoted = dedent(written[name]).strip().splitlines()
         lines += [f"## {name}", "", "```text", *quoted, "```", ""]
         if name in LOSSES:
-            lines += [_summary(name, golden, statuses), ""]
-        lines += [*_table(clauses, case_ids, statuses), ""]
+            lines += [_summary(name, golden, statuses, held), ""]
+        lines += [*_table(clauses, case_ids, statuses, held), ""]
     lines += ["## Beyond the docstrings", "", "What the contract says of the judge, the codepaths and batches.", ""]
-    lines += _table(BEYOND, case_ids, statuses)
+    lines += _table(BEYOND, case_ids, statuses, held)
     return "\n".join(lines) + "\n"
