@@ -212,7 +212,11 @@ def main() -> int:
         print(table(added, grown), end="")
         return 0
     if given.fold:
-        write(given.fold, folded(on_record, grown))
+        together = folded(on_record, grown)
+        if not together:
+            print(f"{given.fold}: holds no line of every case of suite {grown.suite}; left as it is", file=sys.stderr)
+            return 2
+        write(given.fold, together)
         return 0
     tasks.sort(key=lambda task: SLOWEST_FIRST.index(task.mode) if task.mode in SLOWEST_FIRST else len(SLOWEST_FIRST))
     os.environ.update(THREADS)

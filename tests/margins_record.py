@@ -96,8 +96,10 @@ def keep(path: Path, line: Line) -> None:
 
 
 def write(path: Path, lines: Iterable[Line]) -> None:
-    """Write a record anew."""
-    path.write_text("".join(json.dumps(asdict(line)) + "\n" for line in lines), encoding="utf-8")
+    """Write a record anew; interrupted, it is the old one."""
+    whole = path.with_name(f"{path.name}.new")
+    whole.write_text("".join(json.dumps(asdict(line)) + "\n" for line in lines), encoding="utf-8")
+    whole.replace(path)
 
 
 def kept(path: Path, grown: Growth) -> list[Line]:
