@@ -10,16 +10,23 @@ import numpy as np
 from conformance.backends import COMPILED, MODES, Answer, Backend, Codepath
 from conformance.case import Case, Question
 from conformance.exit_codes import BackendError, ExitCode, UsageError
-from conformance.tolerance import loss_scale, smallest_normal
+from conformance.tolerance import has_loss_scale, loss_scale, smallest_normal
 from conformance.verdict import Verdict, judge_answer
 
 LONGEST_MESSAGE = 400
-WEIGHTS = (1.0, -2.0)
-"""What the loss is multiplied by at the first and the second call. Both are exact, and a backward pass that leaves out
-the gradient that it is given, its size or its sign, answers the second one wrong."""
-CALLS = ("", f"on the second call, of {WEIGHTS[1]:g} times the loss: ", "called without a gradient, as in validation: ")
+CALLS = ("", "on the second call, of {weight:g} times the loss: ", "called without a gradient, as in validation: ")
+"""What a message begins with."""
 ALONE = "eager"
 """The mode in which a loss is also called with its gradient switched off: it may have a value of its own there."""
+
+
+def weights(dtype: str) -> tuple[float, float]:
+    """Return what the loss is multiplied by at the first and the second call, both exact.
+
+    A backward pass that leaves out the gradient that it is given, its size or its sign, answers the second one wrong,
+    and so does one that clips. The loss scale of float16 has used up its range already.
+    """
+    return 1.0, -2.0 if has_loss_scale(dtype) else -1024.0
 
 
 def fmax(left: float, right: float) -> float:
@@ -80,13 +87,13 @@ def examine(
     if not question.holds(dtype):
         return Examination(case, replace(unjudged, status="skip", message=f"its inputs are no numbers of {dtype}"))
     start = perf_counter()
-    verdict, answers = unjudged, list[Answer]()
-    for place, call in enumerate(CALLS if mode == ALONE else CALLS[: len(WEIGHTS)]):
-        own = _own_copy(question)
+    verdict, answers, multiples = unjudged, list[Answer](), weights(dtype)
+    for place, text in enumerate(CALLS if mode == ALONE else CALLS[: len(multiples)]):
+        own, call = _own_copy(question), text.format(weight=multiples[1])
         try:
             with np.errstate():  # a loss may set them
-                if place < len(WEIGHTS):
-                    weight = WEIGHTS[place] * scale
+                if place < len(multiples):
+                    weight = multiples[place] * scale
                     answer = backend.answer(codepath, own, dtype=dtype, mode=mode, device=device, loss_scale=weight)
                 else:
                     alone = backend.value(codepath, own, dtype=dtype, device=device)

@@ -12,12 +12,29 @@ from conformance.case import Question
 from conformance.tolerance import computing_dtype
 
 
+def _beside_another(transformed: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the answers to a question that is mapped over in one batch with another one: itself, reversed along H."""
+
+    def run(own: list[Any], others: list[Any], given: Any, keywords: dict[str, Any], loss_scale: Any) -> Any:
+        def paired(array: Any) -> Any:
+            return jnp.stack([array, jnp.flip(array, 2)])
+
+        pairs = [[paired(array) for array in arrays] for arrays in (own, others)]
+        named = {name: paired(array) if name == "mask" else array for name, array in keywords.items()}
+        axes = (0, 0, None, {name: 0 if name == "mask" else None for name in named}, None)
+        both = jax.vmap(transformed, in_axes=axes)(*pairs, given, named, loss_scale)
+        return jax.tree.map(lambda leaf: leaf[0], both)
+
+    return run
+
+
 def program(
     codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str
 ) -> Callable[[Question, float], list[Answer]]:
     """Return one program of all codepaths, for questions that differ from this one in numbers only.
 
-    In `jit` values and gradients are compiled as one; in `grad_of_jit` the values are, and JAX differentiates that.
+    In `jit` values and gradients are compiled as one, in `vmap` mapped over before; in `grad_of_jit` the values are
+    compiled, and JAX differentiates that.
     """
     kind, real = operand_dtype(question, dtype), computing_dtype(dtype)
     position = 1 if question.parameters.wrt == "target" else 0
@@ -33,7 +50,9 @@ def program(
         return sum(jnp.sum(value.astype(real)) for value in found) * loss_scale, found
 
     differentiated = jax.value_and_grad(total, has_aux=True)
-    run = jax.jit(differentiated) if compiler == "jit" else differentiated
+    if compiler == "vmap":
+        differentiated = _beside_another(differentiated)
+    run = differentiated if compiler == "grad_of_jit" else jax.jit(differentiated)
 
     def ask(question: Question, loss_scale: float) -> list[Answer]:
         wide, device = jax.enable_x64(dtype == "float64"), jax.default_device(jax.devices("cpu")[0])

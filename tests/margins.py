@@ -17,7 +17,20 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).parent))  # the parallel workers import this file by its path
 
 from margins_judged import TOGETHER, Task, judged
-from margins_record import Line, Worst, added_up, by_part, folded, growth, keep, kept, table, write
+from margins_record import (
+    Line,
+    Worst,
+    added_up,
+    by_part,
+    counted,
+    folded,
+    growth,
+    keep,
+    read,
+    table,
+    whole_suites,
+    write,
+)
 from right_codepaths import STRATEGIES
 
 from conformance.backends import load_backend
@@ -124,7 +137,7 @@ def _arguments() -> argparse.Namespace:
         "--ways", type=_range, metavar="FIRST-LAST", help="of 0-11: which strategies each case is put to"
     )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--added", action="store_true", help="only the cases that were added last, for --record")
+    parser.add_argument("--added", action="store_true", help="only the cases added since the suite on record, for --record")
     parser.add_argument("--record", type=Path, metavar="FILE", help="add each line to FILE; leave out what it holds")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print what FILE holds as a table, and stop")
     parser.add_argument("--fold", type=Path, metavar="FILE", help="add up what FILE holds in it, before the set grows")
@@ -172,12 +185,17 @@ def main() -> int:
             print(f"{strategy.name}: {strategy.written}{traced}")
         return 0
     names = tuple(given.strategy or [strategy.name for strategy in STRATEGIES])
-    file, on_record, added = given.table or given.fold or given.record, list[Line](), list[Line]()
+    file = given.table or given.fold or given.record
     if given.record and (given.strategy or given.case or given.device != "cpu"):
         print("--record keeps whole runs on a CPU: leave out --strategy, --case and --device", file=sys.stderr)
         return 2
     golden = load()
-    grown = growth(MANIFEST, golden.digest)
+    try:
+        lines = read(file) if file else []
+    except ValueError as error:
+        print(f"{file}: {error}", file=sys.stderr)
+        return 2
+    grown = growth(MANIFEST, golden.digest, whole_suites(lines))
     if given.added:
         if given.case or not grown.added:
             print("--added: the golden set must have only grown, and takes no --case; ask all cases", file=sys.stderr)
@@ -200,9 +218,8 @@ def main() -> int:
         for dtypes in _apart(framework, mode, tuple(given.dtype or ALL_DTYPES))
     ]
     try:
-        if file:
-            on_record = kept(file, grown)
-            added = added_up(on_record, grown)
+        on_record = counted(lines, grown)
+        added = added_up(on_record, grown)
         if given.record and not given.table:
             tasks = not_on_record(tasks, [line for line in on_record if line.suite == grown.suite])
     except ValueError as error:

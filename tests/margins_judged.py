@@ -23,6 +23,7 @@ TOGETHER = {
     ("tensorflow", "xla"): ("conformance.liars.tensorflow_together", "xla"),
     ("jax", "jit"): ("jax_together", "jit"),
     ("jax", "grad_of_jit"): ("jax_together", "grad_of_jit"),
+    ("jax", "vmap"): ("jax_together", "vmap"),
 }
 """What compiles the strategies of one kind of case as one program: a module with `program`, and its compiler."""
 

@@ -5,7 +5,7 @@ added since.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -74,19 +74,27 @@ class Line:
 
 @dataclass(frozen=True)
 class Growth:
-    """The suite of today, the one before whose cases are all in it unchanged, if it is so, and what was added."""
+    """The suite of today, an earlier one whose cases are all in it unchanged, if there is one, and what was added."""
 
     suite: str
     before: str
     added: tuple[str, ...]
 
 
-def growth(manifest: Path, digest: str) -> Growth:
-    """Return how the golden set has come to be what it is, from the last entry of its history."""
-    last = json.loads(manifest.read_text(encoding="utf-8"))["history"][-1]
-    if last["changed"] or last["removed"]:
-        return Growth(digest[:12], "", ())
-    return Growth(digest[:12], last["previous"][:12], tuple(last["added"]))
+def growth(manifest: Path, digest: str, asked: Collection[str] = ()) -> Growth:
+    """Return how the golden set has come to be what it is, from its history.
+
+    The earlier suite is the first of those that have been `asked` since which nothing but cases was added, or else the
+    last one before.
+    """
+    found, added = Growth(digest[:12], "", ()), tuple[str, ...]()
+    for entry in reversed(json.loads(manifest.read_text(encoding="utf-8"))["history"]):
+        if entry["changed"] or entry["removed"]:
+            break
+        previous, added = entry["previous"][:12], (*entry["added"], *added)
+        if not found.before or previous in asked:
+            found = Growth(digest[:12], previous, added)
+    return found
 
 
 def keep(path: Path, line: Line) -> None:
@@ -102,8 +110,8 @@ def write(path: Path, lines: Iterable[Line]) -> None:
     whole.replace(path)
 
 
-def kept(path: Path, grown: Growth) -> list[Line]:
-    """Return the lines of a record that are of this suite, or of the one before.
+def read(path: Path) -> list[Line]:
+    """Return the lines of a record; none where there is no file.
 
     Raises
     ------
@@ -118,6 +126,16 @@ def kept(path: Path, grown: Growth) -> list[Line]:
             lines.append(Line(**{**fields, **tuples}))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"line {number} is no line of a record ({error}); take it out") from error
+    return lines
+
+
+def whole_suites(lines: Iterable[Line]) -> set[str]:
+    """Return the suites of which lines asked every case."""
+    return {line.suite for line in lines if not line.since}
+
+
+def counted(lines: Iterable[Line], grown: Growth) -> list[Line]:
+    """Return the lines that are of this suite, or of the earlier one."""
     wanted = {(grown.suite, ""), (grown.suite, grown.before), (grown.before, "")}
     return [line for line in lines if line.part in wanted]
 

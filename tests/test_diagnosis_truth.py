@@ -67,7 +67,7 @@ def test_a_layout_beside_another_reduction_is_no_explanation_where_it_changes_no
 def test_an_ignored_upstream_gradient_is_said_to_be() -> None:
     found = diagnosis_of(lambda p, t: Unweighted.apply(p, t) * 1.0, "amplitude_mae", dtype="float32")
     assert found.said == ("liar mae-upstream-ignored",), found.said
-    lines = [line for line in found.clues if "the gradient of -2 times the loss is 1 times that of the loss" in line]
+    lines = [line for line in found.clues if "the gradient of -1024 times the loss is 1 times that of the loss" in line]
     assert len(lines) == 1, found.clues
     calls = count()
     forgetful = diagnosis_of(lambda p, t: only("amplitude_mae")(p, t) * (1 + next(calls) % 2), "amplitude_mae")

@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 from margins import MANIFEST, _range, not_on_record
 from margins_judged import Task
-from margins_record import LARGEST_MARGIN, Growth, Line, added_up, folded, growth, keep, kept, table, write
+from margins_record import (
+    LARGEST_MARGIN,
+    Growth,
+    Line,
+    added_up,
+    counted,
+    folded,
+    growth,
+    keep,
+    read,
+    table,
+    whole_suites,
+    write,
+)
 from right_codepaths import STRATEGIES
 
 from conformance.golden import GoldenSet
@@ -27,10 +40,10 @@ SECOND = replace(
 
 def test_what_is_kept_is_read_again_and_other_suites_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "margins.jsonl"
-    assert kept(path, GROWN) == []
+    assert read(path) == []
     for line in (FIRST, replace(FIRST, suite="xyz"), SECOND):
         keep(path, line)
-    assert kept(path, GROWN) == [FIRST, SECOND]
+    assert counted(read(path), GROWN) == [FIRST, SECOND]
 
 
 def test_runs_of_other_ways_add_up_and_of_other_dtypes_stand_apart() -> None:
@@ -46,7 +59,7 @@ def test_before_the_set_grows_again_a_record_is_one_line_of_every_case_each(tmp_
     assert folded([old, rest, alone], GROWN) == added_up([old, rest], GROWN)
     path = tmp_path / "margins.jsonl"
     write(path, folded([old, rest, alone], GROWN))
-    assert kept(path, Growth("new", "abc", ("l2-newer",))) == added_up([old, rest], GROWN)
+    assert counted(read(path), Growth("new", "abc", ("l2-newer",))) == added_up([old, rest], GROWN)
 
 
 def test_a_dtype_may_hold_none_of_the_added_cases() -> None:
@@ -65,7 +78,7 @@ def test_a_line_that_is_cut_short_is_named(tmp_path: Path) -> None:
     keep(path, FIRST)
     path.write_text(path.read_text() + path.read_text()[:40])
     with pytest.raises(ValueError, match="line 2 is no line of a record"):
-        kept(path, GROWN)
+        read(path)
 
 
 def test_what_is_on_record_is_left_out_and_half_of_it_is_refused_before_it_is_asked() -> None:
@@ -126,15 +139,29 @@ def test_what_was_asked_before_counts_beside_the_cases_added_since() -> None:
 def test_a_set_that_has_only_grown_is_told_from_one_that_changed(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     entry = {"previous": "0123456789abcdef", "added": ["l2-new"], "changed": [], "removed": []}
-    path.write_text(json.dumps({"history": [{}, entry]}))
+    path.write_text(json.dumps({"history": [{"changed": ["l2-old"], "removed": []}, entry]}))
     assert growth(path, "f" * 64) == Growth("f" * 12, "0123456789ab", ("l2-new",))
     for name in ("changed", "removed"):
         path.write_text(json.dumps({"history": [{**entry, name: ["l2-old"]}]}))
         assert growth(path, "f" * 64) == Growth("f" * 12, "", ())
 
 
+def test_what_an_earlier_suite_was_asked_counts_as_long_as_only_cases_were_added(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    steps = [("a" * 64, "one"), ("b" * 64, "two"), ("c" * 64, "three")]
+    entries = [{"previous": previous, "added": [name], "changed": [], "removed": []} for previous, name in steps]
+    path.write_text(json.dumps({"history": entries}))
+    suites = whole_suites([replace(FIRST, suite="b" * 12), replace(FIRST, suite="a" * 12, since="older")])
+    assert growth(path, "f" * 64, suites) == Growth("f" * 12, "b" * 12, ("two", "three"))
+    assert growth(path, "f" * 64, {"a" * 12, "b" * 12}).added == ("one", "two", "three")
+    entries[1]["changed"] = ["zero"]
+    path.write_text(json.dumps({"history": entries}))
+    assert growth(path, "f" * 64, suites) == Growth("f" * 12, "c" * 12, ("three",))
+
+
 def test_the_page_shows_the_record_of_this_suite(golden: GoldenSet) -> None:
-    grown = growth(MANIFEST, golden.digest)
-    lines = added_up(kept(RECORD, grown), grown)
+    lines = read(RECORD)
+    grown = growth(MANIFEST, golden.digest, whole_suites(lines))
+    lines = added_up(counted(lines, grown), grown)
     assert lines and all(line.good for line in lines)
     assert table(lines, grown) in PAGE.read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ COMPILERS = (
     ("tensorflow", "conformance.liars.tensorflow_together", "function"),
     ("jax", "jax_together", "jit"),
     ("jax", "jax_together", "grad_of_jit"),
+    ("jax", "jax_together", "vmap"),
 )
 
 

@@ -9,7 +9,7 @@ from conformance.case import Float64
 from conformance.diagnosis.places import by_case, by_place, by_range, wrong_elements
 from conformance.diagnosis.shrink import shrunk
 from conformance.diagnosis.subject import Subject
-from conformance.judge import CALLS, WEIGHTS, Examination
+from conformance.judge import CALLS, Examination, weights
 from conformance.tolerance import computing_dtype
 from conformance.tolerance.inputs import components_of
 from conformance.verdict import margins, tolerances
@@ -142,7 +142,7 @@ def _upstream(one: Examination) -> float | None:
     if not np.array_equal(first.value, other.value, equal_nan=True) or not np.any(lit):
         return None
     with np.errstate(all="ignore"):
-        factors = np.real(other.gradient[lit] * WEIGHTS[1] / first.gradient[lit])
+        factors = np.real(other.gradient[lit] * weights(one.verdict.dtype)[1] / first.gradient[lit])
     low, high = float(np.min(factors)), float(np.max(factors))
     return low if high - low <= ONE_FACTOR * abs(low) else None
 
@@ -153,7 +153,7 @@ def _why(second: Sequence[Examination]) -> str:
     if len(found) == 1 and None not in found:
         (factor,) = found
         return (
-            f"the gradient of {WEIGHTS[1]:g} times the loss is {factor:g} times that of the loss, so the backward pass "
+            f"the gradient of {weights(second[0].verdict.dtype)[1]:g} times the loss is {factor:g} times that of the loss, so the backward pass "
             "does not multiply by the gradient that it is given"
         )
     if all(np.array_equal(one.answers[0].value, one.answers[1].value, equal_nan=True) for one in second):
@@ -170,7 +170,8 @@ def clues(subject: Subject) -> tuple[str, ...]:
     said = [f"{len(failing)} of {len(subject.examinations)} cases fail; {_kinds(failing)}"]
     errors = sum(one.verdict.status == "error" for one in failing)
     said += [f"it raises in {errors} of them"] if errors else []
-    second = [one for one in failing if one.verdict.message.startswith(CALLS[1]) and len(one.answers) == 2]
+    beginning = CALLS[1].partition("{")[0]
+    second = [one for one in failing if one.verdict.message.startswith(beginning) and len(one.answers) == 2]
     if second:
         said.append(
             f"in {len(second)} of them only the second of two calls on the same inputs is wrong: {_why(second)}"

@@ -14,7 +14,13 @@ from conformance.liars.options import CHOICES
 from conformance.liars.photons import PHOTONS, nll
 from conformance.liars.poisson_parts import NLL_PARTS, poisson_loss
 
-MAE_TURNS = ("gradient-zero", "gradient-up-by-1e-4", "gradient-of-last-sample-0", "gradient-rounded-to-float16")
+MAE_TURNS = (
+    "gradient-zero",
+    "gradient-up-by-1e-4",
+    "gradient-clipped-at-1",
+    "gradient-of-last-sample-0",
+    "gradient-rounded-to-float16",
+)
 NLL_TURNS = (
     "gradient-zero",
     "gradient-reversed",
@@ -29,6 +35,8 @@ NLL_TURNS = (
 MAE_CONDITIONS = (
     "beyond-eight-samples",
     "beyond-sixteen-samples",
+    "beyond-sixty-four-samples",
+    "beyond-four-channels",
     "odd-height",
     "not-contiguous",
     "returns-float64",
@@ -41,6 +49,8 @@ MAE_CONDITIONS = (
 NLL_CONDITIONS = (
     "beyond-eight-samples",
     "beyond-sixteen-samples",
+    "beyond-sixty-four-samples",
+    "beyond-four-channels",
     "batch-of-one",
     "compiled-only",
     "not-contiguous",

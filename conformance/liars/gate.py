@@ -14,6 +14,7 @@ from conformance.backends import Answer, Backend, load_backend
 from conformance.case import DTYPES, Case, Question
 from conformance.exit_codes import BackendError
 from conformance.golden import load
+from conformance.judge import weights
 from conformance.liars.bank import bank
 from conformance.liars.liar import Liar
 from conformance.liars.score import Kill, Score, modes_to_try, score
@@ -98,6 +99,16 @@ def _require_right(case: Case, answer: Answer, dtype: str) -> None:
         )
 
 
+@np.errstate(all="ignore")
+def _killed(case: Case, answers: Sequence[Answer], dtype: str) -> float | None:
+    """Return by which margin the first wrong one of these answers is wrong, None where there is none."""
+    for answer in answers:
+        status, value, gradient, _ = judge_answer(case, answer, dtype, "strict")
+        if status != "pass":
+            return max(value, gradient)
+    return None
+
+
 def _alone(task: Task, liar: Liar, backend: Backend, cases: Sequence[Case]) -> Score:
     """Ask a liar that survived among others every case until one kills it; and whether the compiler undid the lie."""
     mode, first = ALONE.get(task.mode, task.mode), hint(liar, task.dtype, task.hints)
@@ -118,21 +129,18 @@ def _together(task: Task, liars: Sequence[Liar], cases: Sequence[Case]) -> Itera
         try:
             codepaths = [liar.codepaths(backend)(case.question) for liar in members]
             codepaths.append(backend.shipped(case.question))
-            answers = program(codepaths, case.question, task.dtype, COMPILERS[task.mode])(case.question, 1.0)
+            compiled = program(codepaths, case.question, task.dtype, COMPILERS[task.mode])
+            calls = [compiled(case.question, weight) for weight in weights(task.dtype)]
         except Exception:  # one of them does not compile, or not beside the others
-            answers = []
-        if answers:
+            calls = []
+        for answers in calls:
             _require_right(case, answers.pop(), task.dtype)
-        found: list[Answer | None] = [*answers] or [None] * len(members)
-        for liar, answer in zip(members, found):
-            status, value, gradient = "pass", 0.0, 0.0
-            if answer is not None:
-                with np.errstate(all="ignore"):
-                    status, value, gradient, _ = judge_answer(case, answer, task.dtype, "strict")
-            if status == "pass":
+        for liar, *answers in zip(members, *calls):
+            margin = _killed(case, answers, task.dtype)
+            if margin is None:
                 yield _alone(task, liar, backend, cases)
             else:
-                kill = Kill(case.question.case_id, max(value, gradient), "together")
+                kill = Kill(case.question.case_id, margin, "together")
                 yield Score(liar.name, task.framework, task.dtype, task.mode, (kill,), 1)
 
 

@@ -47,6 +47,8 @@ TURNS: dict[str, tuple[str, Turn, str]] = {
                               seen("clipping")),
     "gradient-clipped-by-value": ("elements of the gradient beyond 1e-3 are clipped",
                                   lambda o, g, x: o.at_least(-o.at_least(-g, -1e-3), -1e-3), seen("clipping")),
+    "gradient-clipped-at-1": ("elements of the gradient beyond 1 are clipped: a weighted loss has no larger ones",
+                              lambda o, g, x: o.at_least(-o.at_least(-g, -1.0), -1.0), seen("clipping")),
     "gradient-sign-only": ("only the sign of the gradient comes back",
                            lambda o, g, x: g / (o.where(g < 0, -g, g) + SMALLEST), seen("clipping")),
     "gradient-of-one-pixel": ("only the first pixel of each frame has a gradient",

@@ -11,6 +11,7 @@ from conformance.tolerance.legacy import mae_bounds
 from conformance.tolerance.narrow import (
     before_narrowing,
     computing_dtype,
+    has_loss_scale,
     loss_scale,
     narrowed_gradient,
     smallest_normal,
@@ -24,6 +25,7 @@ __all__ = [
     "before_narrowing",
     "bounds",
     "computing_dtype",
+    "has_loss_scale",
     "loss_scale",
     "narrowed_gradient",
     "smallest_normal",

@@ -36,12 +36,17 @@ def smallest_normal(dtype: str) -> float:
     return NARROW[dtype].smallest_normal if dtype in NARROW else ARITHMETICS[dtype].smallest_normal
 
 
+def has_loss_scale(dtype: str) -> bool:
+    """Return whether a loss of inputs of `dtype` is multiplied before it is differentiated."""
+    return dtype in NARROW and NARROW[dtype].scaled
+
+
 def loss_scale(gradient: Array, dtype: str) -> float:
     """Return the power of two that multiplies the loss before it is differentiated in `dtype`, from the true gradient.
 
     1 but for float16, whose range ends at 65504 above and 2**-24 below.
     """
-    if dtype not in NARROW or not NARROW[dtype].scaled:
+    if not has_loss_scale(dtype):
         return 1.0
     sizes = np.abs(gradient[np.isfinite(gradient)])
     largest = float(np.max(sizes, initial=0.0))
