@@ -54,7 +54,7 @@ L2_MAE = (
     ),
     Clause(
         "prediction, target : array (B, C, H, W), of one dtype",
-        "l2-odd l2-four-channels l2-one-sample l2-last-batch l2-*-samples l2-large",
+        "l2-odd l2-*-channels l2-one-sample l2-last-batch l2-*-samples l2-large",
         WRONG_ARRAYS,
     ),
     Clause(

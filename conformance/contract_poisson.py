@@ -32,7 +32,7 @@ NO_SUM = "nll-per-element nll-lgamma-per-element nll-*-per-element nll-saturated
 NLL = (
     Clause(
         "Poisson negative log-likelihood of target counts under predicted rates, never L2-normalised.",
-        "nll-typical nll-samples-apart nll-channels-apart",
+        "nll-typical nll-samples-apart nll-channels-apart nll-nine-channels",
         "test_laws_flag.py::test_the_nll_has_the_same_bits_with_the_flag_of_the_amplitude_loss_on_or_off",
     ),
     Clause(
@@ -43,7 +43,7 @@ NLL = (
     ),
     Clause(
         "prediction, target : array (B, C, H, W), both float64, float32, bfloat16 or float16",
-        "nll-channels-apart nll-one-sample nll-last-batch nll-*-samples nll-large",
+        "nll-channels-apart nll-nine-channels nll-one-sample nll-last-batch nll-*-samples nll-large",
         f"{WRONG_ARRAYS} {HALF_NLL}",
     ),
     Clause("Diffraction amplitudes p and t.", "nll-typical nll-quarter-off"),

@@ -60,6 +60,16 @@ def test_it_is_in_every_framework(framework: str, turn: Callable[..., Any]) -> N
     assert len(said) == 6 and all("-1024 times" in message for message in said), said
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_backward_pass_that_clips_at_1_is_seen_although_every_gradient_is_smaller(framework: str) -> None:
+    o = operations(framework)
+    right = RIGHT["mae-plain"][1](o)
+    said = found(
+        lambda p, t: right(o.reflect(p, lambda g: o.at_least(-o.at_least(-g, -1.0), -1.0)), t), framework=framework
+    )
+    assert len(said) == 6 and all("-1024 times" in message for message in said), said
+
+
 def _written(t: Tensor, change: Callable[[Tensor], Any]) -> None:
     with torch.no_grad():
         change(t)
@@ -86,6 +96,10 @@ def _written(t: Tensor, change: Callable[[Tensor], Any]) -> None:
         ),
         (lambda p, t: torch.set_num_threads(3), "threads: 3 since the call"),
         (lambda p, t: torch.set_autocast_enabled("cpu", True), "autocast: True since the call, was False"),
+        (
+            lambda p, t: torch.set_autocast_dtype("cpu", torch.float16),
+            "dtype of autocast: torch.float16 since the call, was torch.bfloat16",
+        ),
         (lambda p, t: torch.set_float32_matmul_precision("medium"), "precision of float32 products: medium since"),
         (lambda p, t: torch.set_flush_denormal(True), "flushing subnormal numbers: True since the call, was False"),
         (lambda p, t: torch.manual_seed(0), "seed of the random generator: 0 since the call"),
@@ -103,6 +117,7 @@ def _written(t: Tensor, change: Callable[[Tensor], Any]) -> None:
         "deterministic",
         "threads",
         "autocast",
+        "autocast-dtype",
         "products",
         "subnormals",
         "seed",
@@ -146,6 +161,11 @@ def test_what_is_not_the_loss_s_own_is_left_as_it_was(change: Callable[..., Any]
             "tensorflow",
             lambda: tf.config.run_functions_eagerly(True),
             "running functions eagerly: True since the call, was False",
+        ),
+        (
+            "tensorflow",
+            lambda: tf.config.optimizer.set_jit("autoclustering"),
+            "compiling what is not asked to be: autoclustering since the call",
         ),
     ],
 )

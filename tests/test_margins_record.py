@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from margins import MANIFEST, _range, not_on_record
+from margins import MANIFEST, _range, main, not_on_record
 from margins_judged import Task
 from margins_record import (
     LARGEST_MARGIN,
@@ -60,6 +60,18 @@ def test_before_the_set_grows_again_a_record_is_one_line_of_every_case_each(tmp_
     path = tmp_path / "margins.jsonl"
     write(path, folded([old, rest, alone], GROWN))
     assert counted(read(path), Growth("new", "abc", ("l2-newer",))) == added_up([old, rest], GROWN)
+
+
+def test_a_fold_that_would_leave_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "margins.jsonl"
+    keep(path, FIRST)
+    before = path.read_text()
+    monkeypatch.setattr("sys.argv", ["margins.py", "--fold", str(path)])
+    assert main() == 2
+    assert "holds no line of every case of suite" in capsys.readouterr().err
+    assert path.read_text() == before and [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_dtype_may_hold_none_of_the_added_cases() -> None:

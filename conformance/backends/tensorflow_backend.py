@@ -39,6 +39,7 @@ SWITCHES = (
     Switch("Keras' image data format", keras.config.image_data_format, keras.config.set_image_data_format),
     Switch("Keras' dtype policy", lambda: keras.config.dtype_policy().name, keras.config.set_dtype_policy),
     Switch("running functions eagerly", tf.config.functions_run_eagerly, tf.config.run_functions_eagerly),
+    Switch("compiling what is not asked to be", tf.config.optimizer.get_jit, tf.config.optimizer.set_jit),
     Switch(
         "TF32",
         tf.config.experimental.tensor_float_32_execution_enabled,

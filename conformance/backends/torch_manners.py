@@ -44,6 +44,11 @@ SWITCHES = (
     Switch("threads", torch.get_num_threads, torch.set_num_threads),
     Switch("default device", torch.get_default_device, torch.set_default_device),
     Switch("autocast", lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
+    Switch(
+        "dtype of autocast",
+        lambda: torch.get_autocast_dtype("cpu"),
+        lambda dtype: torch.set_autocast_dtype("cpu", dtype),
+    ),
     Switch("precision of float32 products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     Switch("flushing subnormal numbers", _flushes, torch.set_flush_denormal),
     Switch(
