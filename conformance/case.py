@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -57,9 +57,14 @@ class Parameters:
 
     def described(self) -> str:
         """Return the options that are not at their defaults, for a person."""
-        default = Parameters()
-        names = [name for name in vars(self) if name != "scale" and getattr(self, name) != getattr(default, name)]
-        return ", ".join(f"{name}={getattr(self, name)}" for name in names) or "defaults"
+        return _described(self)
+
+
+@cache
+def _described(parameters: Parameters) -> str:
+    default = Parameters()
+    said = {name: value for name, value in vars(parameters).items() if name != "scale"}
+    return ", ".join(f"{name}={value}" for name, value in said.items() if value != getattr(default, name)) or "defaults"
 
 
 def _in_float32(array: Array) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf, nan
 from typing import Any
 
@@ -56,7 +57,7 @@ class Profile:
     options: Mapping[str, str] = field(default_factory=dict)
     rate_floor: float | None = None
 
-    @property
+    @cached_property
     def parameters(self) -> Parameters:
         """The declared options among the defaults."""
         options: dict[str, Any] = dict(self.options)

@@ -22,6 +22,7 @@ PLAIN = Parameters().described()
 
 
 @cache
+@cache
 def _plain_options(parameters: Parameters) -> tuple[Parameters, str]:
     """Return parameters with those options at their defaults that an exact affine map brings back, and in words."""
     default = Parameters()
