@@ -15,7 +15,7 @@ COMPILED_BY_JAX = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
-"""JAX compiles each operation of its eager mode anew in every process; kept, what one has compiled serves the others."""
+"""JAX compiles each operation of its eager mode anew in every process; kept, what one compiles serves the others."""
 for name, value in COMPILED_BY_JAX.items():
     os.environ.setdefault(name, value)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

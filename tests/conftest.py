@@ -10,7 +10,6 @@ import pytest
 from conformance.case import Case
 from conformance.golden import GoldenSet, load
 
-
 LONGEST_FIRST = (
     "test_diagnosis_float32",
     "test_diagnosis_float64",

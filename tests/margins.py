@@ -137,7 +137,9 @@ def _arguments() -> argparse.Namespace:
         "--ways", type=_range, metavar="FIRST-LAST", help="of 0-11: which strategies each case is put to"
     )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--added", action="store_true", help="only the cases added since the suite on record, for --record")
+    parser.add_argument(
+        "--added", action="store_true", help="only the cases added since the suite on record, for --record"
+    )
     parser.add_argument("--record", type=Path, metavar="FILE", help="add each line to FILE; leave out what it holds")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print what FILE holds as a table, and stop")
     parser.add_argument("--fold", type=Path, metavar="FILE", help="add up what FILE holds in it, before the set grows")

@@ -152,8 +152,9 @@ def _why(second: Sequence[Examination]) -> str:
     found = {None if factor is None else round(factor, 6) for factor in map(_upstream, second)}
     if len(found) == 1 and None not in found:
         (factor,) = found
+        multiple = weights(second[0].verdict.dtype)[1]
         return (
-            f"the gradient of {weights(second[0].verdict.dtype)[1]:g} times the loss is {factor:g} times that of the loss, so the backward pass "
+            f"the gradient of {multiple:g} times the loss is {factor:g} times that of the loss, so the backward pass "
             "does not multiply by the gradient that it is given"
         )
     if all(np.array_equal(one.answers[0].value, one.answers[1].value, equal_nan=True) for one in second):
