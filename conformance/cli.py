@@ -36,7 +36,7 @@ from conformance.frames import read_frames
 from conformance.golden import load
 from conformance.judge import judge_all, modes_of, require_modes
 from conformance.measured import measured_cases
-from conformance.parallel import Share, judge_shares
+from conformance.parallel import DIVIDED, Share, divided, judge_shares
 from conformance.parity import parity
 from conformance.report import require_report_path, tool_version
 from conformance.verdict import TIES, Verdict
@@ -80,17 +80,20 @@ def _judge_apart(
     ties: str,
     processes: int,
 ) -> list[Verdict]:
-    ids = tuple(case.question.case_id for case in cases)
     shares = [
         Share(backend.name, mode, dtype, device, ties, ids)
         for backend, modes in plan
         for mode in modes
         for dtype in dtypes
+        for ids in divided(cases, processes if mode in DIVIDED else 1)
     ]
     progress = Console(stderr=True)
-    found = judge_shares(shares, processes)
-    parts = track(found, "judging", len(shares), console=progress, disable=not progress.is_terminal)
-    return [verdict for part in parts for verdict in part]
+    stream = judge_shares(shares, processes)
+    parts = track(stream, "judging", len(shares), console=progress, disable=not progress.is_terminal)
+    found = [verdict for part in parts for verdict in part]
+    wholes = list(dict.fromkeys((share.backend, share.mode, share.dtype) for share in shares))
+    places = {case.question.case_id: place for place, case in enumerate(cases)}
+    return sorted(found, key=lambda one: (wholes.index((one.backend, one.mode, one.dtype)), places[one.case_id]))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The shipped codepaths judged in several processes: one share is a backend in one mode and dtype."""
+"""The shipped codepaths judged in several processes: a share is a backend in one mode and dtype, or a part of that."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from conformance.backends import load_backend
+from conformance.case import Case
 from conformance.exit_codes import BackendError, FixtureError
 from conformance.golden import load
 from conformance.judge import judge_all
@@ -14,6 +15,10 @@ from conformance.verdict import Verdict
 
 SLOWEST_FIRST = ("compile", "eager", "jit", "xla")
 """Started in this order, so that no long share is left for the end; JAX compiles each operation of its eager mode."""
+
+
+DIVIDED = ("compile",)
+"""Modes that take most of the time: their cases are divided among the processes."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,15 @@ class Share:
     device: str
     ties: str
     case_ids: tuple[str, ...]
+
+
+def divided(cases: Sequence[Case], parts: int) -> list[tuple[str, ...]]:
+    """Return the ids of cases in at most so many parts; those of the same options share what is compiled for them."""
+    alike: dict[object, list[str]] = {}
+    for case in cases:
+        alike.setdefault((case.question.loss, case.question.parameters), []).append(case.question.case_id)
+    groups = list(alike.values())
+    return [tuple(name for group in groups[part::parts] for name in group) for part in range(min(parts, len(groups)))]
 
 
 def judge_share(share: Share) -> list[Verdict]:

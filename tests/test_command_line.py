@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 
 from conformance import cli, golden
 from conformance.exit_codes import ConformanceError, ExitCode
+from conformance.golden import load
+from conformance.parallel import divided
 from conformance.report import read_report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +50,11 @@ def test_run_says_conformant_and_exits_0() -> None:
     assert code == ExitCode.CONFORMANT and "conformant: " in said and "torch" in said
 
 
-def test_processes_side_by_side_say_what_one_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("modes", [(), ("eager",)])
+def test_processes_side_by_side_say_what_one_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modes: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(cli, "DIVIDED", modes)
     reports = []
     for processes in ("1", "2"):
         path = tmp_path / f"{processes}.jsonl"
@@ -59,6 +65,19 @@ def test_processes_side_by_side_say_what_one_says(tmp_path: Path) -> None:
     assert head["processes"] == 1 and len(one) > 100
     timeless = [[{**verdict, "seconds": 0} for verdict in verdicts] for verdicts in (one, two)]
     assert timeless[0] == timeless[1]
+
+
+def test_what_is_divided_is_whole_and_options_stay_together() -> None:
+    cases = load().cases
+    parts = divided(cases, 3)
+    assert sorted(name for part in parts for name in part) == sorted(case.question.case_id for case in cases)
+    assert min(map(len, parts)) > len(cases) / 6
+    where = {name: place for place, part in enumerate(parts) for name in part}
+    options: dict[object, set[int]] = {}
+    for case in cases:
+        options.setdefault((case.question.loss, case.question.parameters), set()).add(where[case.question.case_id])
+    assert {len(places) for places in options.values()} == {1}
+    assert divided(cases[:1], 3) == [(cases[0].question.case_id,)]
 
 
 def test_an_error_in_a_process_keeps_its_exit_code() -> None:
