@@ -34,7 +34,7 @@ def fmax(left: float, right: float) -> float:
     return right if isnan(left) else max(left, right)
 
 
-def _own_copy(question: Question) -> Question:
+def own_copy(question: Question) -> Question:
     """Return a question on fresh arrays, so that nothing a codepath does to them reaches the judge."""
     arrays = {name: getattr(question, name) for name in ("prediction", "target", "mask", "view_ids")}
     return replace(question, **{name: array.copy() for name, array in arrays.items() if array is not None})
@@ -89,7 +89,7 @@ def examine(
     start = perf_counter()
     verdict, answers, multiples = unjudged, list[Answer](), weights(dtype)
     for place, text in enumerate(CALLS if mode == ALONE else CALLS[: len(multiples)]):
-        own, call = _own_copy(question), text.format(weight=multiples[1])
+        own, call = own_copy(question), text.format(weight=multiples[1])
         try:
             with np.errstate():  # a loss may set them
                 if place < len(multiples):

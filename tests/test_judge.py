@@ -1,5 +1,6 @@
 """What an examination holds: both answers, whether they agree bit for bit, and how long it took."""
 
+from collections.abc import Callable
 from itertools import count
 from time import perf_counter
 from typing import Any
@@ -123,6 +124,17 @@ def test_a_value_of_its_own_without_a_gradient_is_seen(case_of: dict[str, Case],
         diagnosis = check_loss(loss, loss="amplitude_l2_mae", dtype="float64").diagnosis
         said = "its value is wrong only where it is called without a gradient, as in validation"
         assert diagnosis is not None and any(said in clue for clue in diagnosis.clues), diagnosis
+
+
+@pytest.mark.parametrize("wrong_from", [lambda call: call % 3 == 0, lambda call: call == 81 or call > 83])
+def test_a_loss_that_counts_its_calls_is_not_said_to_differ_in_validation(wrong_from: Callable[[int], bool]) -> None:
+    calls = count(1)
+    found = check_loss(
+        lambda p, t: right(p, t) * (1.5 if wrong_from(next(calls)) else 1), loss="amplitude_l2_mae", dtype="float64"
+    )
+    text = " ".join(found.diagnosis.clues) if found.diagnosis else ""
+    assert "asked again not that one alone: it keeps a state, counts its calls or draws" in text, text
+    assert "in validation" not in text
 
 
 def test_a_loss_that_raises_without_a_gradient_is_said_to_do_that(case_of: dict[str, Case]) -> None:

@@ -9,13 +9,15 @@ from conformance.case import Float64
 from conformance.diagnosis.places import by_case, by_place, by_range, wrong_elements
 from conformance.diagnosis.shrink import shrunk
 from conformance.diagnosis.subject import Subject
-from conformance.judge import CALLS, Examination, weights
+from conformance.judge import CALLS, Examination, own_copy, weights
 from conformance.tolerance import computing_dtype
 from conformance.tolerance.inputs import components_of
 from conformance.verdict import margins, tolerances
 
 ONE_FACTOR = 2.0**-8
 """Relative spread of one factor: gradients of half types are that coarse."""
+ASKED_AGAIN = 3
+"""So many cases are asked once more before it is said that only calls without a gradient are wrong."""
 SHOWN = 4
 """A question of at most so many elements is printed in full."""
 
@@ -165,6 +167,32 @@ def _why(second: Sequence[Examination]) -> str:
     return "it keeps a state, draws, or reads memory that it has not written"
 
 
+def _again_alone(subject: Subject, one: Examination) -> bool:
+    """Return whether the call without a gradient says what it said once more, and is still the only wrong one."""
+    question = one.case.question
+    codepath = subject.codepath_under(subject.profile)(question)
+    said = one.answers[2].value if len(one.answers) == len(CALLS) else None
+    try:
+        found = subject.backend.value(codepath, own_copy(question), dtype=subject.dtype, device=subject.device).value
+    except (Exception, SystemExit):  # as it did before, or not
+        found = None
+    same = found is said if found is None or said is None else np.array_equal(found, said, equal_nan=True)
+    return same and subject.again(one.case).verdict.message.startswith(CALLS[2])
+
+
+def _without_gradient(subject: Subject, alone: Sequence[Examination]) -> str:
+    """Return what only the third calls have wrong: the call is another one, or the loss is at another time."""
+    if not all(_again_alone(subject, one) for one in alone[:ASKED_AGAIN]):
+        return (
+            f"in {len(alone)} of them the last of three calls on the same inputs is wrong, and asked again not that "
+            "one alone: it keeps a state, counts its calls or draws"
+        )
+    raises = all(one.verdict.status == "error" for one in alone)
+    values = all(one.verdict.value_margin > 1 for one in alone)
+    what = "it raises" if raises else "its value is wrong" if values else "it is wrong"
+    return f"in {len(alone)} of them {what} only where it is called without a gradient, as in validation"
+
+
 def clues(subject: Subject) -> tuple[str, ...]:
     """Return what is known of a failure: which quantity, where, in which cases, and the smallest example."""
     failing = subject.failing
@@ -178,11 +206,7 @@ def clues(subject: Subject) -> tuple[str, ...]:
             f"in {len(second)} of them only the second of two calls on the same inputs is wrong: {_why(second)}"
         )
     alone = [one for one in failing if one.verdict.message.startswith(CALLS[2])]
-    if alone:
-        raises = all(one.verdict.status == "error" for one in alone)
-        values = all(one.verdict.value_margin > 1 for one in alone)
-        what = "it raises" if raises else "its value is wrong" if values else "it is wrong"
-        said.append(f"in {len(alone)} of them {what} only where it is called without a gradient, as in validation")
+    said += [_without_gradient(subject, alone)] if alone else []
     unstable = sum(one.verdict.repeatable is False for one in subject.examinations)
     if unstable:
         said.append(f"two calls on the same inputs gave different bits in {unstable} cases")
