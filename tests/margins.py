@@ -17,20 +17,7 @@ from time import perf_counter
 sys.path.insert(0, str(Path(__file__).parent))  # the parallel workers import this file by its path
 
 from margins_judged import TOGETHER, Task, judged
-from margins_record import (
-    Line,
-    Worst,
-    added_up,
-    by_part,
-    counted,
-    folded,
-    growth,
-    keep,
-    read,
-    table,
-    whole_suites,
-    write,
-)
+from margins_record import Line, Worst, added_up, asked_of_this_suite, by_part, folded, keep, recorded, table, write
 from right_codepaths import STRATEGIES
 
 from conformance.backends import load_backend
@@ -193,11 +180,11 @@ def main() -> int:
         return 2
     golden = load()
     try:
-        lines = read(file) if file else []
+        grown, on_record = recorded(file, MANIFEST, golden.digest)
+        added = added_up(on_record, grown)
     except ValueError as error:
         print(f"{file}: {error}", file=sys.stderr)
         return 2
-    grown = growth(MANIFEST, golden.digest, whole_suites(lines))
     if given.added:
         if given.case or not grown.added:
             print("--added: the golden set must have only grown, and takes no --case; ask all cases", file=sys.stderr)
@@ -219,14 +206,6 @@ def main() -> int:
         for mode in modes_of(load_backend(framework), given.mode or ("all",))
         for dtypes in _apart(framework, mode, tuple(given.dtype or ALL_DTYPES))
     ]
-    try:
-        on_record = counted(lines, grown)
-        added = added_up(on_record, grown)
-        if given.record and not given.table:
-            tasks = not_on_record(tasks, [line for line in on_record if line.suite == grown.suite])
-    except ValueError as error:
-        print(f"{file}: {error}", file=sys.stderr)
-        return 2
     if given.table:
         print(table(added, grown), end="")
         return 0
@@ -237,6 +216,11 @@ def main() -> int:
             return 2
         write(given.fold, together)
         return 0
+    try:
+        tasks = not_on_record(tasks, asked_of_this_suite(on_record, grown))
+    except ValueError as error:
+        print(f"{file}: {error}", file=sys.stderr)
+        return 2
     tasks.sort(key=lambda task: SLOWEST_FIRST.index(task.mode) if task.mode in SLOWEST_FIRST else len(SLOWEST_FIRST))
     os.environ.update(THREADS)
     print(

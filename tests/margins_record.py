@@ -140,6 +140,19 @@ def counted(lines: Iterable[Line], grown: Growth) -> list[Line]:
     return [line for line in lines if line.part in wanted]
 
 
+def recorded(path: Path | None, manifest: Path, digest: str) -> tuple[Growth, list[Line]]:
+    """Return how the golden set has grown since it was asked, and the lines of a record that count.
+
+    Raises
+    ------
+    ValueError
+        As `read` does.
+    """
+    lines = read(path) if path else []
+    grown = growth(manifest, digest, whole_suites(lines))
+    return grown, counted(lines, grown)
+
+
 def folded(lines: Sequence[Line], grown: Growth) -> list[Line]:
     """Return lines of every case of this suite, as they are to be kept before the set grows once more: one each."""
     return [line for line in added_up(lines, grown) if line.suite == grown.suite]
@@ -180,6 +193,12 @@ def added_up(lines: Iterable[Line], grown: Growth) -> list[Line]:
             whole = whole.joined(both, {*whole.ways, *both.ways}) if whole else both
         found += [one for one in (whole or old,) if one]
     return found
+
+
+def asked_of_this_suite(lines: Sequence[Line], grown: Growth) -> list[Line]:
+    """Return what need not be asked any more: of every case, however it came together, and of the cases added since."""
+    whole = [line for line in added_up(lines, grown) if line.suite == grown.suite]
+    return [*whole, *(line for line in lines if line.since)]
 
 
 def table(lines: Sequence[Line], grown: Growth) -> str:

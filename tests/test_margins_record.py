@@ -13,11 +13,13 @@ from margins_record import (
     Growth,
     Line,
     added_up,
+    asked_of_this_suite,
     counted,
     folded,
     growth,
     keep,
     read,
+    recorded,
     table,
     whole_suites,
     write,
@@ -144,6 +146,9 @@ def test_what_was_asked_before_counts_beside_the_cases_added_since() -> None:
     (more,) = added_up([old, rest, whole], GROWN)
     assert (more.ways, more.judged) == ((1, 2, 5), 10)
     assert added_up([rest], GROWN) == [], "the new cases alone are no suite"
+    for ways, left in (((1, 2), 0), ((3, 4), 1)):
+        task = Task("torch", "compile", ("float32",), (), (), "cpu", ways, None)
+        assert len(not_on_record([task], asked_of_this_suite([old, rest], GROWN))) == left, "a whole suite in two parts"
     task = Task("torch", "compile", ("float32",), (), (), "cpu", (1, 2), None, "old")
     assert not_on_record([task], [rest]) == [] and not_on_record([task], [whole]) == [task]
 
@@ -172,8 +177,7 @@ def test_what_an_earlier_suite_was_asked_counts_as_long_as_only_cases_were_added
 
 
 def test_the_page_shows_the_record_of_this_suite(golden: GoldenSet) -> None:
-    lines = read(RECORD)
-    grown = growth(MANIFEST, golden.digest, whole_suites(lines))
-    lines = added_up(counted(lines, grown), grown)
+    grown, on_record = recorded(RECORD, MANIFEST, golden.digest)
+    lines = added_up(on_record, grown)
     assert lines and all(line.good for line in lines)
     assert table(lines, grown) in PAGE.read_text(encoding="utf-8")
