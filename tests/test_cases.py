@@ -100,7 +100,7 @@ def test_an_infinite_loss_has_one_infinite_slope_for_each_hole() -> None:
         ({"view_ids": (1, 2)}, "view_ids go with scope view"),
         ({"rate_guard": "clamp"}, "a floor goes with a guard"),
         ({"normaliser_value": Fraction(1)}, "goes with the normaliser frozen_mean_intensity"),
-        ({"poison": True}, "poison needs a mask"),
+        ({"poison": "nan"}, "poison needs a mask"),
         ({"reduction": "none", "non_finite": (NonFinite("target", 0, "nan"),)}, "non-finite cases return one number"),
         ({"mask": NOTHING_VALID, "non_finite": (NonFinite("target", 0, "nan"),)}, "not finite is masked"),
         ({"domain": "field"}, "imaginary parts go with the domain field"),

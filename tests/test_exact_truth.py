@@ -209,7 +209,7 @@ def test_masked_pixels_are_as_if_they_were_not_there() -> None:
         Amplitudes((2, 1, 1, count), [x for x, lit in zip(side.numbers, valid) if lit])
         for side in (case.prediction, case.target)
     )
-    whole, cut = solve(case), solve(replace(case, prediction=p, target=t, mask=None, poison=False))
+    whole, cut = solve(case), solve(replace(case, prediction=p, target=t, mask=None, poison=""))
     assert whole.value == cut.value
     assert [g for g, lit in zip(whole.gradient, valid) if lit] == list(cut.gradient)
     assert {g for g, lit in zip(whole.gradient, valid) if not lit} == {0.0}

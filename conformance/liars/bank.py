@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from conformance.liars.amplitude_parts import L2_PARTS, MAE_PARTS, amplitude_loss
 from conformance.liars.arrays import MISUSED
+from conformance.liars.combined import COMBINED
 from conformance.liars.conditions import conditional_liars
 from conformance.liars.elements import ELEMENTS, mae
 from conformance.liars.fine import FINE
@@ -82,6 +83,7 @@ BANK: tuple[Liar, ...] = (
     *CHOICES,
     *FINE,
     *MISUSED,
+    *COMBINED,
 )
 
 
