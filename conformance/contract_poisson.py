@@ -38,7 +38,7 @@ NLL = (
     Clause(
         "lambda = (s p)^2 k = (s t)^2 loss = reduce(lambda - k log(lambda) [+ constant(k)]) [/ normaliser]",
         "nll-typical nll-quarter-off nll-equal nll-bit-exact nll-rare nll-vanishing nll-vacuum nll-single nll-thousand "
-        "nll-million nll-billion nll-large nll-*-samples nll-shot-noise nll-all-bits nll-*close",
+        "nll-million nll-billion nll-large nll-*-samples nll-shot-noise nll-all-bits nll-*close nll-dense",
         FORMULA,
     ),
     Clause(
@@ -55,12 +55,12 @@ NLL = (
     Clause("Half types are cast up to float32 once, before anything else.", tests=HALF_NLL),
     Clause(
         "The formulas hold for signed amplitudes too.",
-        "nll-signed",
+        "nll-signed nll-dense",
         f"{BOTH_SIDES} {LAWS}test_signs_of_amplitudes_do_not_matter",
     ),
     Clause(
         "intensity_scale : float or real scalar array",
-        "nll-typical nll-scale-24-bits nll-billion",
+        "nll-typical nll-scale-24-bits nll-billion nll-faint-amplitudes",
         WRONG_SCALES,
     ),
     Clause(
@@ -225,13 +225,17 @@ NLL = (
     ),
     Clause(
         "Edges without a guard: k = 0 gives lambda, also at lambda = 0, with gradient 0 there.",
-        "nll-zero-counts nll-dead-pixels nll-dark-frame nll-lgamma-dead nll-saturated-zero-counts",
+        "nll-zero-counts nll-dead-pixels nll-dark-frame nll-all-dark nll-dense nll-lgamma-dead "
+        "nll-saturated-zero-counts",
         EDGES,
     ),
-    Clause("lambda = 0 with k > 0 gives +inf, gradient -inf.", "nll-infinite* nll-mask-infinite", EDGES),
+    Clause(
+        "lambda = 0 with k > 0 gives +inf, gradient -inf.", "nll-infinite* nll-dark-prediction nll-mask-infinite", EDGES
+    ),
     Clause(
         "A NaN or inf in a valid element gives a non-finite loss.",
-        "nll-nan-* nll-inf-prediction nll-inf-target nll-clamp-nan-prediction nll-saturated-nan-target",
+        "nll-nan-* nll-inf-prediction nll-inf-target nll-inf-both nll-minus-inf-prediction "
+        "nll-clamp-nan-prediction nll-saturated-nan-target",
         NOT_FINITE_NLL,
     ),
     Clause(

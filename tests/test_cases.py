@@ -59,6 +59,20 @@ def test_every_loss_is_asked_with_a_number_that_is_not_finite(loss: str, side: s
     )
 
 
+@pytest.mark.parametrize(("loss", "number"), list(product((L2, MAE, NLL), ("nan", "inf"))))
+def test_every_loss_is_asked_with_a_number_that_is_not_finite_on_both_sides(loss: str, number: str) -> None:
+    wanted = {(side, number) for side in SIDES}
+    assert any(case.loss == loss and {(n.array, n.number) for n in case.non_finite} == wanted for case in CASES)
+
+
+@pytest.mark.parametrize("loss", [L2, MAE, NLL])
+def test_every_loss_is_asked_with_minus_infinity_and_with_infinity_under_a_mask(loss: str) -> None:
+    cases = [case for case in CASES if case.loss == loss]
+    assert any({n.number for n in case.non_finite} == {"-inf"} for case in cases)
+    hidden = [case for case in cases if case.poison == "inf"]
+    assert hidden and all(np.all(np.isinf(arrays_of(c.id)["target"].ravel()[~np.array(c.valid)])) for c in hidden)
+
+
 def test_nan_is_stored_exactly_where_a_case_says_so() -> None:
     for case in (case for case in CASES if case.mask is not None or case.non_finite):
         arrays = arrays_of(case.id)
@@ -70,7 +84,7 @@ def test_nan_is_stored_exactly_where_a_case_says_so() -> None:
 
 
 def test_only_declared_answers_are_not_finite() -> None:
-    infinite = {"nll-infinite", "nll-infinite-per-element", "nll-infinite-saturated"}
+    infinite = {"nll-infinite", "nll-infinite-per-element", "nll-infinite-saturated", "nll-dark-prediction"}
     for case in CASES:
         arrays = arrays_of(case.id)
         finite = np.all(np.isfinite(arrays["value"])) and np.all(np.isfinite(arrays["gradient"]))

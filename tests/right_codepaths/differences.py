@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+INFINITY = float("inf")
 Difference = Callable[[SimpleNamespace, Any, Any], Any]
 Norm = Callable[[SimpleNamespace, Any, Any, float], tuple[Any, Any]]
 Elements = Callable[[SimpleNamespace, Any, Any, Any, float], Any]
@@ -14,6 +15,11 @@ Elements = Callable[[SimpleNamespace, Any, Any, Any, float], Any]
 
 def _sign(o: SimpleNamespace, a: Any, b: Any) -> Any:
     return o.cast(a > b, a) - o.cast(a < b, a)
+
+
+def _tied(o: SimpleNamespace, a: Any, b: Any) -> Any:
+    """Equal and finite: inf against inf is no tie, its difference is NaN and has to be."""
+    return (a == b) & (o.abs(a) < INFINITY)
 
 
 def signed(o: SimpleNamespace, a: Any, b: Any) -> Any:
@@ -36,21 +42,21 @@ def larger_less_smaller(o: SimpleNamespace, a: Any, b: Any) -> Any:
 
 
 def two_halves(o: SimpleNamespace, a: Any, b: Any) -> Any:
-    """a - b where a is larger, b - a where b is, and where neither is 0 or NaN."""
+    """a - b where a is larger, b - a where b is, and where neither is 0, or NaN."""
     d = a - b
-    neither = o.where(a == b, o.zeros(d), d)
+    neither = o.where(_tied(o, a, b), o.zeros(d), d)
     return o.where(a > b, d, o.where(a < b, b - a, neither))
 
 
 def larger_of_both_signs(o: SimpleNamespace, a: Any, b: Any) -> Any:
     """max(d, -d), whose slope at 0 is a matter of taste: there it is declared 0."""
     d = a - b
-    return o.where(a == b, o.zeros(d), o.larger(d, -d))
+    return o.where(_tied(o, a, b), o.zeros(d), o.larger(d, -d))
 
 
 def library(o: SimpleNamespace, a: Any, b: Any) -> Any:
     """The library's modulus of the difference, of 0 at a tie."""
-    same = a == b
+    same = _tied(o, a, b)
     return o.abs(o.where(same, o.zeros(a), a - b))
 
 
