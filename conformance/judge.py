@@ -4,18 +4,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from conformance.backends import COMPILED, MODES, Answer, Backend, Codepath
-from conformance.case import Case, Question
+from conformance.case import Case, Float64, Question
 from conformance.exit_codes import BackendError, ExitCode, UsageError
 from conformance.tolerance import has_loss_scale, loss_scale, smallest_normal
+from conformance.uneven import of_gradient, uneven
 from conformance.verdict import Verdict, judge_answer
 
 LONGEST_MESSAGE = 400
 CALLS = ("", "on the second call, of {weight:g} times the loss: ", "called without a gradient, as in validation: ")
 """What a message begins with."""
+BY_TURNS = "on the second call, of {weight:g} and {half:g} times the returned numbers by turns: "
 ALONE = "eager"
 """The mode in which a loss is also called with its gradient switched off: it may have a value of its own there."""
 
@@ -57,15 +60,42 @@ class Examination:
     answers: tuple[Answer, ...] = ()
 
 
+def factors_of(question: Question, mode: str) -> Float64 | None:
+    """Return what the second call multiplies several returned numbers by, besides; only in the mode `ALONE`."""
+    return uneven(question) if mode == ALONE else None
+
+
+def _plain(
+    backend: Backend, codepath: Codepath, question: Question, dtype: str, mode: str, device: str, weight: float
+) -> Answer:
+    return backend.answer(codepath, question, dtype=dtype, mode=mode, device=device, loss_scale=weight)
+
+
+def _weighted(
+    backend: Backend, codepath: Codepath, question: Question, dtype: str, mode: str, device: str, weight: float
+) -> Answer:
+    """Return the answer to a weighted loss, its returned numbers with weights of their own, all divided out again."""
+    factors = factors_of(question, mode)
+    if factors is None:
+        return _plain(backend, codepath, question, dtype, mode, device, weight)
+
+    def several(*operands: Any, **arrays: Any) -> Any:
+        return backend.times(codepath(*operands, **arrays), factors)
+
+    answer = _plain(backend, several, question, dtype, mode, device, weight)
+    return replace(answer, value=answer.value / factors, gradient=answer.gradient / of_gradient(factors))
+
+
 @np.errstate(all="ignore")
 def examine(
     backend: Backend, codepath: Codepath, case: Case, *, dtype: str, mode: str, device: str, ties: str
 ) -> Examination:
     """Ask one question twice and judge both answers: a loss must not depend on what it was asked before.
 
-    The second time the loss is multiplied by another weight, as in a weighted sum of losses, and divided by it again.
-    In eager mode a third call asks for the value alone; its answer has the first one's gradient. NumPy is as silent as
-    it is by default for whoever has it raise, and what a loss makes of that is put back.
+    The second time the loss is multiplied by another weight, as in a weighted sum of losses, and divided by it again;
+    in eager mode several returned numbers have a weight each, see `uneven`. There a third call asks for the value
+    alone; its answer has the first one's gradient. NumPy is as silent as it is by default for whoever has it raise, and
+    what a loss makes of that is put back.
 
     An exception inside the codepath is the verdict `error`; inputs that the dtype does not hold are a `skip`.
     BackendError passes through.
@@ -89,12 +119,13 @@ def examine(
     start = perf_counter()
     verdict, answers, multiples = unjudged, list[Answer](), weights(dtype)
     for place, text in enumerate(CALLS if mode == ALONE else CALLS[: len(multiples)]):
-        own, call = own_copy(question), text.format(weight=multiples[1])
+        text = BY_TURNS if place == 1 and factors_of(question, mode) is not None else text
+        own, call = own_copy(question), text.format(weight=multiples[1], half=multiples[1] / 2)
         try:
             with np.errstate():  # a loss may set them
                 if place < len(multiples):
-                    weight = multiples[place] * scale
-                    answer = backend.answer(codepath, own, dtype=dtype, mode=mode, device=device, loss_scale=weight)
+                    asked = (backend, codepath, own, dtype, mode, device, multiples[place] * scale)
+                    answer = _plain(*asked) if place == 0 else _weighted(*asked)
                 else:
                     alone = backend.value(codepath, own, dtype=dtype, device=device)
                     answer = replace(answers[0], value=alone.value, value_dtype=alone.dtype, misdeeds=alone.misdeeds)

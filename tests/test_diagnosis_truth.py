@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from conformance.diagnosis.places import apart
+from conformance.profile import declare
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -72,6 +73,15 @@ def test_an_ignored_upstream_gradient_is_said_to_be() -> None:
     calls = count()
     forgetful = diagnosis_of(lambda p, t: only("amplitude_mae")(p, t) * (1 + next(calls) % 2), "amplitude_mae")
     assert any("it keeps a state, draws, or reads memory" in line for line in forgetful.clues)
+
+
+@pytest.mark.parametrize(
+    ("reduction", "reduce"), [("none", lambda e: e), ("sample", lambda e: e.mean((1, 2, 3)))], ids=["none", "sample"]
+)
+def test_a_convention_without_an_affine_map_is_diagnosed_too(reduction: str, reduce: Any) -> None:
+    profile = declare("contract", {"reduction": reduction})
+    found = diagnosis_of(lambda p, t: 2 * reduce((p - t).abs()), "amplitude_mae", dtype="float64", profile=profile)
+    assert found.said == ("factor value 2, gradient 2",), found.said
 
 
 def test_a_place_of_the_gradient_is_said_to_be_one_where_values_are_wrong_elsewhere() -> None:

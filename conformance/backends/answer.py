@@ -81,6 +81,10 @@ class Backend(Protocol):
         """Return an array of the framework with its axes in another order."""
         ...
 
+    def times(self, array: Any, factors: Array) -> Any:
+        """Return an array of the framework times numbers that broadcast against it, in its own dtype."""
+        ...
+
     def shipped(self, question: Question) -> Codepath:
         """Return the codepath that this project ships for the question's loss and parameters."""
         ...

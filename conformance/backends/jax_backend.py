@@ -12,7 +12,7 @@ import numpy as np
 import oracle
 from conformance.backends.answer import Answer, Codepath, Prepared, Value, keyword_operands, scale_argument, wide
 from conformance.backends.switches import Switch, left_as_they_were
-from conformance.case import Parameters, Question
+from conformance.case import Array, Parameters, Question
 from conformance.exit_codes import BackendError
 from oracle.evaluation import MODES
 
@@ -96,6 +96,9 @@ class JaxBackend:
 
     def transpose(self, array: Any, axes: tuple[int, ...]) -> Any:
         return jnp.transpose(array, axes)
+
+    def times(self, array: Any, factors: Array) -> Any:
+        return array * jnp.asarray(factors, array.dtype)
 
     def shipped(self, question: Question) -> Codepath:
         return _reference(question.loss, question.parameters)

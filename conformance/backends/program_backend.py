@@ -13,7 +13,7 @@ from jax import export
 
 from conformance.backends.answer import Answer, Codepath, Value, keyword_operands, operand_dtype, scale_argument, wide
 from conformance.backends.program_folder import VARIABLE, ProgramFolder, open_folder, program_name
-from conformance.case import Question
+from conformance.case import Array, Question
 from conformance.exit_codes import BackendError
 from conformance.golden import load
 
@@ -68,6 +68,9 @@ class ProgramBackend:
 
     def transpose(self, array: Any, axes: tuple[int, ...]) -> Any:
         return jnp.transpose(array, axes)
+
+    def times(self, array: Any, factors: Array) -> Any:
+        return array * jnp.asarray(factors, array.dtype)
 
     def shipped(self, question: Question) -> Codepath:
         return Program(question)

@@ -168,6 +168,9 @@ class TensorFlowBackend:
     def transpose(self, array: Any, axes: tuple[int, ...]) -> Any:
         return tf.transpose(array, axes)
 
+    def times(self, array: Any, factors: Array) -> Any:
+        return array * tf.constant(factors, array.dtype)
+
     def shipped(self, question: Question) -> Codepath:
         return _shipped(question.loss, question.parameters)
 

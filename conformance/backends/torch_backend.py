@@ -27,7 +27,7 @@ from conformance.backends.torch_modes import (
     require_tensor,
 )
 from conformance.backends.torch_precision import full_precision, reduced_precision
-from conformance.case import Parameters, Question
+from conformance.case import Array, Parameters, Question
 from conformance.codepaths import torch_losses
 from conformance.exit_codes import BackendError
 from conformance.tolerance import computing_dtype
@@ -117,6 +117,9 @@ class TorchBackend:
 
     def transpose(self, array: Any, axes: tuple[int, ...]) -> Any:
         return array.permute(axes)
+
+    def times(self, array: Any, factors: Array) -> Any:
+        return array * torch.tensor(factors, dtype=array.dtype, device=array.device)
 
     def shipped(self, question: Question) -> Codepath:
         return _shipped(question.loss, question.parameters)

@@ -9,9 +9,10 @@ from conformance.case import Float64
 from conformance.diagnosis.places import by_case, by_place, by_range, wrong_elements
 from conformance.diagnosis.shrink import shrunk
 from conformance.diagnosis.subject import Subject
-from conformance.judge import CALLS, Examination, own_copy, weights
+from conformance.judge import CALLS, Examination, factors_of, own_copy, weights
 from conformance.tolerance import computing_dtype
 from conformance.tolerance.inputs import components_of
+from conformance.uneven import of_gradient
 from conformance.verdict import margins, tolerances
 
 ONE_FACTOR = 2.0**-8
@@ -140,11 +141,13 @@ def _upstream(one: Examination) -> float | None:
     None where the values differ, or the gradients by no one factor.
     """
     first, other = one.answers
+    own = factors_of(one.case.question, one.verdict.mode)
     lit = np.isfinite(first.gradient) & (first.gradient != 0)
     if not np.array_equal(first.value, other.value, equal_nan=True) or not np.any(lit):
         return None
     with np.errstate(all="ignore"):
-        factors = np.real(other.gradient[lit] * weights(one.verdict.dtype)[1] / first.gradient[lit])
+        got = other.gradient if own is None else other.gradient * of_gradient(own)
+        factors = np.real(got[lit] * weights(one.verdict.dtype)[1] / first.gradient[lit])
     low, high = float(np.min(factors)), float(np.max(factors))
     return low if high - low <= ONE_FACTOR * abs(low) else None
 
@@ -152,6 +155,11 @@ def _upstream(one: Examination) -> float | None:
 def _why(second: Sequence[Examination]) -> str:
     """Return why only the second calls may be wrong."""
     found = {None if factor is None else round(factor, 6) for factor in map(_upstream, second)}
+    if None not in found and all(factors_of(one.case.question, one.verdict.mode) is not None for one in second):
+        return (
+            "several returned numbers that each have a weight train as if they had one in common, so the backward pass "
+            "mixes the gradients that it is given"
+        )
     if len(found) == 1 and None not in found:
         (factor,) = found
         multiple = weights(second[0].verdict.dtype)[1]

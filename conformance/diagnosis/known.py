@@ -18,10 +18,7 @@ from conformance.liars.liar import Liar
 from conformance.liars.score import HONEST
 from conformance.profile import Profile, is_asked
 
-PLAIN = Parameters().described()
 
-
-@cache
 @cache
 def _plain_options(parameters: Parameters) -> tuple[Parameters, str]:
     """Return parameters with those options at their defaults that an exact affine map brings back, and in words."""
@@ -141,10 +138,11 @@ def right_but_for_its_form(subject: Subject) -> bool:
 
     That is so in half precision: computed there, it is returned there.
     """
-    asked = [one.case.question.parameters for one in subject.examinations]
-    if subject.loss not in HONEST or any(_plain_options(given)[0].described() != PLAIN for given in asked):
+    if subject.loss not in HONEST:
         return False
     honest = Liar("honest", subject.loss, "value", "nothing is", "own", HONEST[subject.loss])
+    if not all(_can_be_asked(honest, one.case.question, subject.profile) for one in subject.examinations):
+        return False
     return _examined(honest, subject, subject.examinations) is not None
 
 

@@ -8,7 +8,7 @@ from conformance.liars.combined import COMBINED
 from conformance.liars.conditions import conditional_liars
 from conformance.liars.elements import ELEMENTS, mae
 from conformance.liars.fine import FINE
-from conformance.liars.gradients import gradient_liars, upstream_liars
+from conformance.liars.gradients import averaged_liar, gradient_liars, upstream_liars
 from conformance.liars.liar import Liar
 from conformance.liars.normalisation import NORMALISATION, l2
 from conformance.liars.options import CHOICES
@@ -73,6 +73,7 @@ BANK: tuple[Liar, ...] = (
     *gradient_liars("", l2),
     *gradient_liars("mae-", mae, MAE_TURNS),
     *gradient_liars("nll-", nll, NLL_TURNS),
+    *(averaged_liar(prefix, make) for prefix, make in (("", l2), ("mae-", mae), ("nll-", nll))),
     *upstream_liars("", l2),
     *upstream_liars("mae-", mae),
     *upstream_liars("nll-", nll),

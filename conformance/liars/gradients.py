@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from conformance.liars.liar import Liar
-from conformance.liars.parts import PREDICTION, Change, Place, after
+from conformance.liars.parts import PREDICTION, Change, Place, after, instead
 from conformance.liars.sources import FIELD, seen
 
 Turn = Callable[[SimpleNamespace, Any, Any], Any]
@@ -105,6 +105,17 @@ def upstream_liars(prefix: str, make: Callable[..., Liar]) -> tuple[Liar, ...]:
         make(f"{prefix}{name}", "gradient", wrong, seen("upstream"), leave(turn))
         for name, (wrong, turn) in UPSTREAM.items()
     )
+
+
+def averaged_liar(prefix: str, make: Callable[..., Liar]) -> Liar:
+    """Return the lie about one loss that returns every element: its backward pass averages what it is given."""
+    edit = (
+        *instead("reduce", lambda place, elements, p, t: elements),
+        *after("leave", lambda place, value, *_: place.o.reflect(value, lambda g: place.o.ones(g) * place.o.mean(g))),
+    )
+    wrong = "the backward pass averages the gradient that it is given: returned elements with weights train without"
+    how = {"settings": {"reduction": "none"}, "mode": "eager"}
+    return make(f"{prefix}upstream-averaged", "gradient", wrong, seen("upstream"), edit, **how)
 
 
 def gradient_liars(prefix: str, make: Callable[..., Liar], names: tuple[str, ...] = tuple(TURNS)) -> tuple[Liar, ...]:
