@@ -30,11 +30,12 @@ FIELD_REFUSED = (
 )
 ROWS_OF_MASKS = "l2-mask* l2-intensity-mask-patch l2-field-mask l2-wrt-target-mask l2-nan-beside-mask"
 BELOW_EPS = (
-    "l2-below-eps l2-patch-below-eps l2-view-below-eps l2-mask-below-eps l2-eps-large l2-underflow l2-faint-apart"
+    "l2-below-eps l2-patch-below-eps l2-view-below-eps l2-mask-below-eps l2-eps-large l2-underflow l2-faint-apart "
+    "l2-faint-batch l2-batch-below-eps"
 )
 DARK = (
-    "l2-dark-* l2-all-dark l2-dense l2-patch-dark* l2-view-dark l2-mask-dark l2-intensity-dark l2-field-dark "
-    "l2-wrt-target-dark"
+    "l2-dark-* l2-all-dark l2-batch-dark l2-dense l2-patch-dark* l2-view-dark l2-mask-dark l2-intensity-dark "
+    "l2-field-dark l2-wrt-target-dark"
 )
 TIES = (
     "l2-equal l2-double l2-dead-pixels l2-dense l2-all-dark l2-bit-exact l2-*-bit-exact l2-intensity-equal "
@@ -54,7 +55,7 @@ L2_MAE = (
     Clause(
         "phat = p / max(||p||, eps) that = t / max(||t||, eps) loss = mean |phat - that|",
         "l2-typical l2-quarter-off l2-near l2-prediction-tiny l2-bit-exact l2-odd l2-one-sample l2-last-batch "
-        "l2-*-samples l2-zero-*-pixels l2-large l2-all-bits l2-*close l2-dense",
+        "l2-*-samples l2-zero-*-pixels l2-large l2-wide l2-all-bits l2-*close l2-dense",
         f"test_reference_amplitude.py::test_each_scope_is_the_formula_group_by_group {TORCH}test_l2_mae_is_the_formula "
         f"{TENSORFLOW}test_the_normalised_mae_over_each_scope",
     ),
@@ -243,7 +244,7 @@ L2_MAE = (
     Clause(
         "A NaN or inf in a valid element gives a non-finite loss, and so does a sum of squares that overflows "
         "(amplitudes of 1e19 in float32): never a silent 0.",
-        "l2-nan-* l2-inf-* l2-minus-inf-* l2-field-nan l2-overflow*",
+        "l2-nan-* l2-inf-* l2-minus-inf-* l2-field-nan l2-field-inf l2-overflow*",
         f"{NOT_FINITE_MAE} test_reference_amplitude.py::test_an_overflowing_norm_is_never_a_silent_zero "
         f"{TORCH}test_a_norm_that_overflows_is_nan_not_zero {TENSORFLOW}test_a_norm_that_overflows_is_no_silent_zero "
         "test_not_finite.py::test_an_overflowing_norm_is_not_finite_or_right_but_never_a_silent_zero",

@@ -37,7 +37,7 @@ MAE = (
     Clause(
         "loss = mean |s p - s t|",
         "mae-typical mae-near mae-bit-exact mae-scaled mae-samples-apart mae-*-channels mae-one-sample "
-        "mae-last-batch mae-*-samples mae-signed mae-all-bits mae-*close mae-dense mae-faint",
+        "mae-last-batch mae-*-samples mae-signed mae-all-bits mae-*close mae-dense mae-wide mae-faint mae-bright",
         f"{TORCH}test_legacy_mae_is_the_formula {TENSORFLOW}test_every_reduction_with_every_mask",
     ),
     Clause(

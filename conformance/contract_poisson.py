@@ -38,7 +38,7 @@ NLL = (
     Clause(
         "lambda = (s p)^2 k = (s t)^2 loss = reduce(lambda - k log(lambda) [+ constant(k)]) [/ normaliser]",
         "nll-typical nll-quarter-off nll-equal nll-bit-exact nll-rare nll-vanishing nll-vacuum nll-single nll-thousand "
-        "nll-million nll-billion nll-large nll-*-samples nll-shot-noise nll-all-bits nll-*close nll-dense",
+        "nll-million nll-billion nll-large nll-*-samples nll-shot-noise nll-all-bits nll-*close nll-dense nll-wide",
         FORMULA,
     ),
     Clause(

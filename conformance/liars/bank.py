@@ -14,6 +14,7 @@ from conformance.liars.normalisation import NORMALISATION, l2
 from conformance.liars.options import CHOICES
 from conformance.liars.photons import PHOTONS, nll
 from conformance.liars.poisson_parts import NLL_PARTS, poisson_loss
+from conformance.liars.rare import RARE
 
 MAE_TURNS = (
     "gradient-zero",
@@ -85,6 +86,7 @@ BANK: tuple[Liar, ...] = (
     *FINE,
     *MISUSED,
     *COMBINED,
+    *RARE,
 )
 
 

@@ -27,7 +27,7 @@ HONEST: dict[str, tuple[Callable[..., Liar], Make]] = {
 """Prefix -> what makes a liar about a loss, and the loss."""
 
 
-def _given(prefix: str, name: str, wrong: str, change: Callable[..., Operands], source: str = FIELD) -> Liar:
+def given(prefix: str, name: str, wrong: str, change: Callable[..., Operands], source: str = FIELD) -> Liar:
     """Return an honest loss of other operands: change(operations, p, t[, s])."""
     make, honest = HONEST[prefix]
 
@@ -85,11 +85,11 @@ def _everywhere(prefix: str) -> tuple[Liar, ...]:
     """Return the lies that each loss can tell."""
     make = HONEST[prefix][0]
     return (
-        _given(prefix, "nan-on-both-sides-is-0", "NaN on both sides, a dead pixel, counts as 0", _nan_on_both,
+        given(prefix, "nan-on-both-sides-is-0", "NaN on both sides, a dead pixel, counts as 0", _nan_on_both,
                seen("nan_to_num")),
-        _given(prefix, "infinity-on-both-sides-is-0", "infinity on both sides, a hot pixel, counts as 0",
+        given(prefix, "infinity-on-both-sides-is-0", "infinity on both sides, a hot pixel, counts as 0",
                _infinite_on_both, seen("nan_to_num")),
-        _given(prefix, "minus-infinity-left-out", "a pixel of -inf in the prediction contributes 0",
+        given(prefix, "minus-infinity-left-out", "a pixel of -inf in the prediction contributes 0",
                _minus_infinity_dropped, seen("nan_to_num")),
         make(f"{prefix}largest-divided-out", "value", "divided and multiplied by the largest target of the batch: NaN "
              "where all is dark", seen("where"), after("reduce", _by_largest_and_back)),
@@ -187,7 +187,7 @@ LEGACY = (
     replace(
         mae("mae-mask-of-first-channel", "value", "the first channel's mask hides in all", seen("mask"), (),
             settings=MASKED), make=_first_mask, edit=None),
-    _given("mae-", "faint-is-0", "amplitudes below 1e-8 count as 0", _faint_dropped),
+    given("mae-", "faint-is-0", "amplitudes below 1e-8 count as 0", _faint_dropped),
 )  # fmt: skip
 
 
@@ -221,20 +221,20 @@ def _dark_frame(side: int, axes: tuple[int, ...]) -> Callable[..., Operands]:
 
 PHOTON_COUNTS = (
     *_everywhere("nll-"),
-    _given("nll-", "dark-target-is-nothing", "a frame without counts contributes 0", _dark_frame(1, SAMPLE)),
-    _given("nll-", "dark-prediction-is-nothing", "a frame of rate 0 contributes 0", _dark_frame(0, SAMPLE)),
-    _given("nll-", "dark-pattern-is-nothing", "a pattern without counts of a lit target contributes 0",
+    given("nll-", "dark-target-is-nothing", "a frame without counts contributes 0", _dark_frame(1, SAMPLE)),
+    given("nll-", "dark-prediction-is-nothing", "a frame of rate 0 contributes 0", _dark_frame(0, SAMPLE)),
+    given("nll-", "dark-pattern-is-nothing", "a pattern without counts of a lit target contributes 0",
            _dark_frame(1, PATTERN)),
-    _given("nll-", "faint-is-0", "amplitudes below 1e-8 count as 0, before the scale", _faint_dropped),
-    _given("nll-", "no-counts-no-scale", "the rate is not scaled where there are no counts",
+    given("nll-", "faint-is-0", "amplitudes below 1e-8 count as 0, before the scale", _faint_dropped),
+    given("nll-", "no-counts-no-scale", "the rate is not scaled where there are no counts",
            _no_counts(lambda o, p, s: p / s)),
-    _given("nll-", "no-counts-clamped", "a negative prediction counts as 0 where there are no counts",
+    given("nll-", "no-counts-clamped", "a negative prediction counts as 0 where there are no counts",
            _no_counts(lambda o, p, s: o.at_least(p, 0.0))),
-    _given("nll-", "no-counts-no-faint-rate", "a rate below 1 counts as 0 where there are no counts",
+    given("nll-", "no-counts-no-faint-rate", "a rate below 1 counts as 0 where there are no counts",
            _no_counts(lambda o, p, s: o.where(o.abs(s * p) < 1, o.zeros(p), p))),
-    _given("nll-", "scale-of-first-channel", "channels beyond the first are not scaled",
+    given("nll-", "scale-of-first-channel", "channels beyond the first are not scaled",
            _scale_of(lambda x: x[:, :1], lambda x: x[:, 1:], 1)),
-    _given("nll-", "scale-of-three-samples", "samples beyond the third are not scaled",
+    given("nll-", "scale-of-three-samples", "samples beyond the third are not scaled",
            _scale_of(lambda x: x[:3], lambda x: x[3:], 0)),
 )  # fmt: skip
 COMBINED: tuple[Liar, ...] = (*NORMALISED, *LEGACY, *PHOTON_COUNTS)

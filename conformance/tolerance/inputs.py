@@ -29,8 +29,11 @@ class Amplitudes:
 
 
 def finite(array: Array, question: Question) -> Array:
-    """Return the array with 0 where it is masked or not finite: no tolerance is taken of such elements."""
-    return np.where(question.valid & np.isfinite(array), array, 0)
+    """Return the array with 0 where it is masked, not finite or an intensity below 0: no tolerance is taken of those."""
+    usable = question.valid & np.isfinite(array)
+    if question.parameters.domain == "intensity":
+        usable &= array >= 0
+    return np.where(usable, array, 0)
 
 
 def _form(array: Array, domain: str) -> Float64:
