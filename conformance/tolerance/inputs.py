@@ -29,7 +29,7 @@ class Amplitudes:
 
 
 def finite(array: Array, question: Question) -> Array:
-    """Return the array with 0 where it is masked, not finite or an intensity below 0: no tolerance is taken of those."""
+    """Return the array with 0 where it is masked, not finite or a negative intensity: no tolerance is taken there."""
     usable = question.valid & np.isfinite(array)
     if question.parameters.domain == "intensity":
         usable &= array >= 0
