@@ -145,6 +145,8 @@ def check_loss(
     require("loss", (loss,), LOSSES)
     require("dtype", dtypes, ALL_DTYPES)
     require("ties", (ties,), TIES)
+    if isinstance(callable, type):
+        raise UsageError(f"callable: got the class {callable.__name__}, wanted a function or an instance of it")
     convention = declare(profile, {}) if isinstance(profile, str) else profile
     require_options(loss, convention)
     patterns = [entry for entry in cases if isinstance(entry, str)]

@@ -18,7 +18,7 @@ from conformance.verdict import Verdict, judge_answer
 LONGEST_MESSAGE = 400
 CALLS = ("", "on the second call, of {weight:g} times the loss: ", "called without a gradient, as in validation: ")
 """What a message begins with."""
-BY_TURNS = "on the second call, of {weight:g} and {half:g} times the returned numbers by turns: "
+BY_TURNS = "on the second call, of {weight:g}, {half:g} and {quarter:g} times the returned numbers by turns: "
 ALONE = "eager"
 """The mode in which a loss is also called with its gradient switched off: it may have a value of its own there."""
 
@@ -27,9 +27,10 @@ def weights(dtype: str) -> tuple[float, float]:
     """Return what the loss is multiplied by at the first and the second call, both exact.
 
     A backward pass that leaves out the gradient that it is given, its size or its sign, answers the second one wrong,
-    and so does one that clips. The loss scale of float16 has used up its range already.
+    and so does one that clips: 65536 is where mixed precision begins to scale a loss. The loss scale of float16 has
+    used up its range already.
     """
-    return 1.0, -2.0 if has_loss_scale(dtype) else -1024.0
+    return 1.0, -2.0 if has_loss_scale(dtype) else -65536.0
 
 
 def fmax(left: float, right: float) -> float:
@@ -86,6 +87,13 @@ def _weighted(
     return replace(answer, value=answer.value / factors, gradient=answer.gradient / of_gradient(factors))
 
 
+def second_answer(backend: Backend, codepath: Codepath, case: Case, *, dtype: str, mode: str, device: str) -> Answer:
+    """Return the answer to the second call, for a codepath whose first one was wrong already."""
+    weight = weights(dtype)[1] * loss_scale(case.truth.gradient, dtype)
+    with np.errstate(all="ignore"):
+        return _weighted(backend, codepath, own_copy(case.question), dtype, mode, device, weight)
+
+
 @np.errstate(all="ignore")
 def examine(
     backend: Backend, codepath: Codepath, case: Case, *, dtype: str, mode: str, device: str, ties: str
@@ -120,7 +128,10 @@ def examine(
     verdict, answers, multiples = unjudged, list[Answer](), weights(dtype)
     for place, text in enumerate(CALLS if mode == ALONE else CALLS[: len(multiples)]):
         text = BY_TURNS if place == 1 and factors_of(question, mode) is not None else text
-        own, call = own_copy(question), text.format(weight=multiples[1], half=multiples[1] / 2)
+        own, call = (
+            own_copy(question),
+            text.format(weight=multiples[1], half=multiples[1] / 2, quarter=multiples[1] / 4),
+        )
         try:
             with np.errstate():  # a loss may set them
                 if place < len(multiples):

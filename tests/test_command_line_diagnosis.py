@@ -30,7 +30,7 @@ def test_a_failing_loss_is_told_what_it_resembles(tmp_path: Path) -> None:
     assert "diagnosis (torch float64 eager):" in done.stdout
     assert "agrees with the known wrong loss 'norm-detached'" in done.stdout
     assert sum(line.startswith("fail ") for line in done.stdout.splitlines()) == 3
-    assert done.stdout.splitlines()[-1].startswith("NOT conformant: 41 verdicts")
+    assert done.stdout.splitlines()[-1].startswith("NOT conformant: 50 verdicts")
 
 
 def test_without_it_the_failures_are_shown_at_length(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_diagnosis_that_fails_costs_neither_report_nor_exit_code(
     done = _check(tmp_path, "--report", str(tmp_path / "report.jsonl"))
     assert done.exit_code == 1
     assert "no diagnosis: it ended in ZeroDivisionError: on purpose" in done.stdout
-    assert len(read_report(tmp_path / "report.jsonl")[1]) == 41
+    assert len(read_report(tmp_path / "report.jsonl")[1]) == 50
 
 
 def test_a_shipped_codepath_that_was_changed_is_not_explained_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

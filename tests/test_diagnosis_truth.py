@@ -68,7 +68,9 @@ def test_a_layout_beside_another_reduction_is_no_explanation_where_it_changes_no
 def test_an_ignored_upstream_gradient_is_said_to_be() -> None:
     found = diagnosis_of(lambda p, t: Unweighted.apply(p, t) * 1.0, "amplitude_mae", dtype="float32")
     assert found.said == ("liar mae-upstream-ignored",), found.said
-    lines = [line for line in found.clues if "the gradient of -1024 times the loss is 1 times that of the loss" in line]
+    lines = [
+        line for line in found.clues if "the gradient of -65536 times the loss is 1 times that of the loss" in line
+    ]
     assert len(lines) == 1, found.clues
     calls = count()
     forgetful = diagnosis_of(lambda p, t: only("amplitude_mae")(p, t) * (1 + next(calls) % 2), "amplitude_mae")
@@ -82,6 +84,49 @@ def test_a_convention_without_an_affine_map_is_diagnosed_too(reduction: str, red
     profile = declare("contract", {"reduction": reduction})
     found = diagnosis_of(lambda p, t: 2 * reduce((p - t).abs()), "amplitude_mae", dtype="float64", profile=profile)
     assert found.said == ("factor value 2, gradient 2",), found.said
+
+
+class Clipped(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, given: Tensor) -> Tensor:  # type: ignore[override]
+        return given.clamp(-1, 1)
+
+
+def test_a_factor_that_the_second_call_does_not_have_is_none() -> None:
+    found = diagnosis_of(lambda p, t: 2 * Clipped.apply(only("amplitude_mae")(p, t)), "amplitude_mae")
+    assert not [said for said in found.said if said.startswith("factor")], found.said
+    assert "only values are wrong, every gradient compared is right" in found.clues[0], found.clues
+
+
+def test_a_gradient_that_is_cut_is_not_said_to_come_of_other_bits() -> None:
+    found = diagnosis_of(lambda p, t: Clipped.apply(only("amplitude_mae")(p, t)), "amplitude_mae")
+    assert not any("different bits" in line for line in found.clues), found.clues
+    profile = declare("contract", {"reduction": "none"})
+    each = diagnosis_of(lambda p, t: Clipped.apply((p - t).abs()), "amplitude_mae", dtype="float64", profile=profile)
+    assert any("mixes, clips or leaves out the gradients" in line for line in each.clues), each.clues
+
+
+def test_what_returns_no_tensor_is_not_said_to_raise() -> None:
+    found = diagnosis_of(lambda p, t: float((p - t).abs().mean()), "amplitude_mae")
+    text = " ".join(found.clues)
+    assert "it returns no tensor of the framework in" in text and "it raises" not in text, text
+
+
+def test_a_first_answer_that_is_not_given_again_is_said_to_be() -> None:
+    seen: set[tuple[int, ...]] = set()
+
+    def lazy(p: Tensor, t: Tensor) -> Tensor:
+        first = p.shape not in seen
+        seen.add(p.shape)
+        return only("amplitude_mae")(p, t) * (2 if first else 1)
+
+    found = diagnosis_of(lazy, "amplitude_mae")
+    assert any("gets another answer: it keeps a state" in line for line in found.clues), found.clues
+    assert not any("still fails when cut" in line for line in found.clues), found.clues
 
 
 def test_a_place_of_the_gradient_is_said_to_be_one_where_values_are_wrong_elsewhere() -> None:
@@ -108,7 +153,7 @@ def test_no_gradient_is_called_right_that_was_not_asked_for() -> None:
     right = only("amplitude_mae")
     hidden = lambda p, t: right(p, torch.where(t.isnan(), p, t))  # noqa: E731
     found = diagnosis_of(hidden, "amplitude_mae", dtype="float64", cases=["mae-nan-target", "mae-typical"])
-    assert "only values are wrong, and of no gradient was one asked" in found.clues[0], found.clues
+    assert "only values are wrong, of no gradient was one asked" in found.clues[0], found.clues
 
 
 def test_two_numbers_are_printed_on_their_own_sides() -> None:

@@ -60,7 +60,7 @@ def test_a_compiled_function_is_never_judged_for_another(framework: str, mode: s
 def test_a_loss_that_differs_on_the_second_call_is_rejected() -> None:
     result = check_loss(_Switch("torch").forgetful, loss="amplitude_mae", cases=ONE)
     assert not result.conformant
-    assert result.failures[0].message.startswith("on the second call, of -1024 times the loss: value: got")
+    assert result.failures[0].message.startswith("on the second call, of -65536 times the loss: value: got")
 
 
 @dataclass

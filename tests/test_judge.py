@@ -50,7 +50,7 @@ def test_a_wrong_second_answer_is_kept_beside_the_first(case_of: dict[str, Case]
     calls = count()
     found = _examined(lambda p, t: right(p, t) * (1 + next(calls)), case_of["l2-typical"])
     assert (found.verdict.status, found.verdict.repeatable, len(found.answers)) == ("fail", False, 2)
-    assert found.verdict.message.startswith("on the second call, of -1024 times the loss: value: got ")
+    assert found.verdict.message.startswith("on the second call, of -65536 times the loss: value: got ")
     assert found.verdict.value_margin > 1
 
 

@@ -16,6 +16,7 @@ from conformance.uneven import of_gradient, uneven
 
 SEPARABLE = ["l2-per-sample", "l2-per-element", "l2-view-per-sample", "l2-field-per-element", "mae-per-sample",
              "mae-per-element", "mae-mask-per-element", "nll-per-element", "nll-infinite-per-element"]  # fmt: skip
+TURNS = "-65536, -32768 and -16384"
 
 
 @pytest.mark.parametrize("case_id", ["l2-typical", "nll-sample-sum", "l2-batch-unit-rms-per-sample"])
@@ -25,17 +26,17 @@ def test_one_number_and_what_shares_one_norm_has_one_weight(case_of: dict[str, C
 
 def test_samples_take_turns_views_take_turns_and_elements_take_turns(case_of: dict[str, Case]) -> None:
     samples = uneven(case_of["l2-per-sample"].question)
-    assert samples is not None and samples.tolist() == [1.0, 0.5, 1.0]
+    assert samples is not None and samples.tolist() == [1.0, 0.5, 0.25]
     assert of_gradient(samples).shape == (3, 1, 1, 1)
     elements = uneven(case_of["l2-per-element"].question)
     assert elements is not None and elements.shape == (3, 1, 1, 1)
     views, ids = uneven(case_of["l2-view-per-sample"].question), case_of["l2-view-per-sample"].question.view_ids
-    assert views is not None and ids is not None and set(views) == {1.0, 0.5}
+    assert views is not None and ids is not None and set(views) == {1.0, 0.5, 0.25}
     for view in np.unique(ids):
         assert np.unique(views[ids == view]).size == 1
     everywhere = uneven(case_of["mae-per-element"].question)
     assert everywhere is not None and everywhere.shape == case_of["mae-per-element"].question.prediction.shape
-    assert everywhere.ravel()[:4].tolist() == [1.0, 0.5, 1.0, 0.5]
+    assert everywhere.ravel()[:4].tolist() == [1.0, 0.5, 0.25, 1.0]
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow", "jax"])
@@ -54,7 +55,7 @@ def test_a_backward_pass_that_mixes_what_it_is_given_is_rejected(
     for turn in (lambda g: o.ones(g) * o.mean(g), lambda g: o.concat([g[1:], g[:1]], 0)):
         verdict = judge_case(backend, mixed(turn), case, **how)
         assert verdict.status == "fail", verdict
-        assert verdict.message.startswith("on the second call, of -1024 and -512 times the returned numbers by turns: ")
+        assert verdict.message.startswith(f"on the second call, of {TURNS} times the returned numbers by turns: ")
 
 
 def test_mixing_is_said_to_be() -> None:
@@ -68,4 +69,4 @@ def test_mixing_is_said_to_be() -> None:
     found = check_loss(loss, loss="amplitude_mae", profile=declare("contract", {"reduction": "none"}), dtype="float64")
     assert not found.conformant and found.diagnosis is not None
     said = " ".join((*found.diagnosis.said, *found.diagnosis.clues))
-    assert "mixes the gradients that it is given" in said or "upstream-averaged" in said, said
+    assert "mixes, clips or leaves out" in said or "upstream-averaged" in said, said

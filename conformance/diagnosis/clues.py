@@ -6,6 +6,7 @@ import numpy as np
 
 from conformance.backends.answer import operand_dtype
 from conformance.case import Float64
+from conformance.diagnosis.agreement import examinations_agree
 from conformance.diagnosis.places import by_case, by_place, by_range, wrong_elements
 from conformance.diagnosis.shrink import shrunk
 from conformance.diagnosis.subject import Subject
@@ -19,6 +20,8 @@ ONE_FACTOR = 2.0**-8
 """Relative spread of one factor: gradients of half types are that coarse."""
 ASKED_AGAIN = 3
 """So many cases are asked once more before it is said that only calls without a gradient are wrong."""
+NO_TENSOR = "TypeError: returned "
+"""What a message says of a loss that returned something else; nothing was raised by the loss itself."""
 SHOWN = 4
 """A question of at most so many elements is printed in full."""
 
@@ -38,11 +41,13 @@ def _kinds(failing: Sequence[Examination]) -> str:
     gradient = sum(one.verdict.gradient_margin > 1 for one in compared)
     if len(compared) == len(failing) and value and not gradient:
         asked = any(np.any(np.isfinite(one.case.truth.gradient)) for one in compared)
-        return f"only values are wrong, {'every gradient is right' if asked else 'and of no gradient was one asked'}"
+        return (
+            f"only values are wrong, {'every gradient compared is right' if asked else 'of no gradient was one asked'}"
+        )
     if len(compared) == len(failing) and gradient and not value:
-        return "only gradients are wrong, every value is right"
+        return "only gradients are wrong, every value compared is right"
     if not compared:
-        return "none of them has numbers to compare"
+        return "in none of them are the numbers all that is wrong"
     compares = f"{len(compared)} whose numbers can be compared"
     return f"the value is wrong in {value}, the gradient in {gradient} of the {compares}"
 
@@ -113,6 +118,26 @@ def _numbers(array: np.ndarray) -> str:
     return "[" + ", ".join(f"{number:.9g}" for number in array.ravel()) + "]"
 
 
+def _unstable(one: Examination) -> bool:
+    """Return whether two calls differ by more than what the second one's weight is to blame for."""
+    if one.verdict.repeatable is not False:
+        return False
+    first, other = one.answers[:2]
+    judged = one.verdict.status == "pass" and bool(np.all(np.isfinite(one.case.truth.gradient)))
+    return judged or not np.array_equal(first.value, other.value, equal_nan=True)
+
+
+def _another_answer(subject: Subject) -> bool:
+    """Return whether the smallest failing case, whose first answer was wrong, gets another answer once more."""
+    one = subject.failing[0]
+    if len(one.answers) > 1 or subject.ships_here:
+        return False
+    again = subject.again(one.case)
+    if again.verdict.status != one.verdict.status:
+        return True
+    return bool(one.answers) and examinations_agree(subject.dtype, one, again) is None
+
+
 def _smallest(subject: Subject) -> list[str]:
     """Describe the smallest failing case, and the smallest part of it that fails."""
     one = subject.failing[0]
@@ -121,7 +146,7 @@ def _smallest(subject: Subject) -> list[str]:
     said = [f"smallest failing case: {question.case_id}, {shape} [{one.case.why}]"]
     said += [f"  {text}" for text in first_mismatch(one, subject.dtype, subject.ties)]
     steady = len(one.answers) == 1 and not any(other.verdict.repeatable is False for other in subject.examinations)
-    part = shrunk(subject, one) if steady and not subject.ships_here else None
+    part = shrunk(subject, one) if steady and not subject.ships_here and not _another_answer(subject) else None
     if part is not None and part.case.question.prediction.size < question.prediction.size:
         small = part.case.question
         text = f"it still fails when cut to {'x'.join(map(str, small.prediction.shape))}"
@@ -157,8 +182,8 @@ def _why(second: Sequence[Examination]) -> str:
     found = {None if factor is None else round(factor, 6) for factor in map(_upstream, second)}
     if None not in found and all(factors_of(one.case.question, one.verdict.mode) is not None for one in second):
         return (
-            "several returned numbers that each have a weight train as if they had one in common, so the backward pass "
-            "mixes the gradients that it is given"
+            "several returned numbers that each have a weight train as if they had one in common: the backward pass "
+            "mixes, clips or leaves out the gradients that it is given"
         )
     if len(found) == 1 and None not in found:
         (factor,) = found
@@ -205,8 +230,10 @@ def clues(subject: Subject) -> tuple[str, ...]:
     """Return what is known of a failure: which quantity, where, in which cases, and the smallest example."""
     failing = subject.failing
     said = [f"{len(failing)} of {len(subject.examinations)} cases fail; {_kinds(failing)}"]
-    errors = sum(one.verdict.status == "error" for one in failing)
-    said += [f"it raises in {errors} of them"] if errors else []
+    errors = [one.verdict.message for one in failing if one.verdict.status == "error"]
+    others = sum(NO_TENSOR in message for message in errors)
+    said += [f"it returns no tensor of the framework in {others} of them"] if others else []
+    said += [f"it raises in {len(errors) - others} of them"] if len(errors) > others else []
     beginning = CALLS[1].partition("{")[0]
     second = [one for one in failing if one.verdict.message.startswith(beginning) and len(one.answers) == 2]
     if second:
@@ -215,9 +242,14 @@ def clues(subject: Subject) -> tuple[str, ...]:
         )
     alone = [one for one in failing if one.verdict.message.startswith(CALLS[2])]
     said += [_without_gradient(subject, alone)] if alone else []
-    unstable = sum(one.verdict.repeatable is False for one in subject.examinations)
+    unstable = sum(map(_unstable, subject.examinations))
     if unstable:
         said.append(f"two calls on the same inputs gave different bits in {unstable} cases")
+    if _another_answer(subject):
+        said.append(
+            f"asked once more, {failing[0].case.question.case_id} gets another answer: it keeps a state, draws, or "
+            "reads memory that it has not written"
+        )
     found = wrong_elements(failing, subject.dtype)
     if found and len(found) == len(failing):
         values = any(one.verdict.value_margin > 1 and one.answers[-1].value.ndim == 0 for one in failing)
