@@ -19,7 +19,7 @@ CONCRETE = {
     "jax": ("eager",),
 }
 """Modes in which a codepath can look at the numbers of masks and ids; in all others it meets only their shapes."""
-FUSED = {"torch": (), "tensorflow": ("function", "xla"), "jax": ("jit", "grad_of_jit")}
+FUSED = {"torch": (), "tensorflow": ("function", "xla"), "jax": ("jit", "grad_of_jit", "vmap")}
 """Modes in which XLA, or the optimiser of TensorFlow's graphs, puts operations together and rewrites them."""
 
 Step = Callable[..., Any]
