@@ -34,7 +34,7 @@ def _bad_frames_dark(o: SimpleNamespace, p: Any, t: Any, *_: Any) -> Operands:
     return cleaned(p), cleaned(t)
 
 
-def _mask_of_first_sample(prefix: str) -> Liar:
+def _frames_share_one_mask(prefix: str) -> Liar:
     make, honest = HONEST[prefix]
 
     def lying(o: SimpleNamespace) -> Loss:
@@ -48,7 +48,7 @@ def _mask_of_first_sample(prefix: str) -> Liar:
         return masked
 
     wrong = "a mask of frames, for several channels: the first sample's hides in all"
-    liar = make(f"{prefix}mask-of-first-sample", "value", wrong, seen("mask"), (), settings=MASKED)
+    liar = make(f"{prefix}frames-share-one-mask", "value", wrong, seen("mask"), (), settings=MASKED)
     return replace(liar, make=lying, edit=None)
 
 
@@ -102,7 +102,7 @@ RARE: tuple[Liar, ...] = (
               seen("nan_to_num"))
         for prefix in HONEST
     ),
-    *(_mask_of_first_sample(prefix) for prefix in HONEST),
+    *(_frames_share_one_mask(prefix) for prefix in HONEST),
     _in_batch("batch-eps-none", "numerical", "scope batch: nothing bounds the norm", seen("nan norm"), _root),
     _in_batch("batch-dark-is-one", "numerical", "scope batch: a norm of 0 counts as 1, others are not bounded",
               seen("eps"), _one_where_dark),
