@@ -28,7 +28,8 @@ def uneven(question: Question) -> Float64 | None:
         ids = question.view_ids
         of_samples = np.arange(shape[0]) if ids is None else np.unique(ids, return_inverse=True)[1].reshape(-1)
         places = of_samples.reshape(shape[0], *(1,) * (len(shape) - 1))
-    return np.asarray(WEIGHTS)[places % len(WEIGHTS)]
+    found: Float64 = np.asarray(WEIGHTS)[places % len(WEIGHTS)]
+    return found
 
 
 def of_gradient(weights: Float64) -> Float64:
