@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from right_codepaths import STRATEGIES, Strategy, kind, turns
+from right_codepaths import STRATEGIES, Strategy, turns
 
 from conformance.backends import Answer, Backend
+from conformance.backends.answer import kind
 from conformance.case import Case, Question
 from conformance.judge import judge_case
 from conformance.tolerance import loss_scale
@@ -71,13 +72,13 @@ def _together(
     for strategy, case in pairs:
         strategies_of.setdefault(case.question.case_id, (case, []))[1].append(strategy)
     made: dict[object, Callable[[Question, float], list[Answer]]] = {}
-    for case, strategies in sorted(strategies_of.values(), key=lambda pair: str(kind(pair[0]))):
+    for case, strategies in sorted(strategies_of.values(), key=lambda pair: str(kind(pair[0].question))):
         question = case.question
         codepaths = [strategy.codepath(task.framework, question, task.mode) for strategy in strategies]
         answers: list[Answer] = []
         try:
             if question.holds(dtype):
-                alike = kind(case), *codepaths
+                alike = kind(case.question), *codepaths
                 if alike not in made:  # those before are of no more use
                     made = {alike: program(codepaths, question, dtype, compiler)}
                 answers = made[alike](question, loss_scale(case.truth.gradient, dtype))

@@ -9,7 +9,8 @@ from conformance.case import DTYPES
 from conformance.exit_codes import BackendError
 from conformance.golden import GoldenSet
 from conformance.liars.bank import BANK, bank
-from conformance.liars.gate import Task, _require_right, perform
+from conformance.liars.compiled import require_right
+from conformance.liars.gate import Task, perform
 from conformance.liars.merits import killed_alone, sentences
 from conformance.liars.operations import operations
 from conformance.liars.parts import changed, composable
@@ -133,9 +134,9 @@ def test_an_honest_loss_passes_beside_a_liar_in_one_compiled_graph(golden: Golde
 def test_a_right_loss_that_is_rejected_beside_wrong_ones_stops_the_gate(golden: GoldenSet) -> None:
     case = next(case for case in golden.cases if case.question.case_id == "l2-typical")
     right = Answer.of(case.truth.value, case.truth.gradient)
-    _require_right(case, right, "float64")
+    require_right(case, right, "float64")
     with pytest.raises(BackendError, match="their deaths prove nothing"):
-        _require_right(case, replace(right, gradient=2 * right.gradient), "float64")
+        require_right(case, replace(right, gradient=2 * right.gradient), "float64")
 
 
 @pytest.mark.parametrize("mode", ["function", "xla"])

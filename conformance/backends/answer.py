@@ -126,6 +126,14 @@ def takes_scale(question: Question) -> bool:
     return question.loss == "poisson_nll" or (scale is not None and scale.value != 1.0)
 
 
+def kind(question: Question) -> tuple[object, ...]:
+    """Return what a compiled loss depends on: questions of one kind differ in nothing but their numbers."""
+    scale, mask = question.parameters.scale, question.mask
+    derived = None if scale is None else scale.nphotons
+    shapes = question.prediction.shape, None if mask is None else mask.shape
+    return question.loss, question.parameters.described(), takes_scale(question), derived, *shapes
+
+
 def scale_argument(question: Question) -> float | None:
     """Return the scale to hand over, or None where the codepath takes none."""
     scale = question.parameters.scale

@@ -11,12 +11,8 @@ EPS = 2.0**-40
 
 
 def bounded_norm(place: Place, x: Any, side: str, eps: float = EPS) -> Any:
-    """max(||x||, eps), with derivative 0 at a dark scope, and NaN where the squares overflow."""
-    o = place.o
-    energy = total(place, x * x)
-    lit = energy > 0
-    root = o.sqrt(o.where(lit, energy, o.ones(energy)))
-    return o.at_least(o.where(lit, root, 0 * root) + 0 * root, eps)
+    """max(||x||, eps) as sqrt(max(||x||^2, eps^2)), with derivative 0 at a dark scope; NaN where the squares overflow."""
+    return place.o.sqrt(place.o.at_least(total(place, x * x), eps * eps))
 
 
 def divided(place: Place, x: Any, norms: dict[str, Any], side: str) -> Any:

@@ -2,6 +2,6 @@
 
 from right_codepaths.strategies import STRATEGIES
 from right_codepaths.strategy import Strategy
-from right_codepaths.turns import kind, turns
+from right_codepaths.turns import turns
 
-__all__ = ["STRATEGIES", "Strategy", "kind", "turns"]
+__all__ = ["STRATEGIES", "Strategy", "turns"]

@@ -2,22 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from conformance.backends.answer import takes_scale
+from conformance.backends.answer import kind
 from conformance.case import ALL_DTYPES, Case
 from right_codepaths.strategy import Strategy
 
 STEP = {dtype: 3 * place for place, dtype in enumerate(ALL_DTYPES)}
 """Another dtype puts a case to another strategy."""
-
-
-def kind(case: Case) -> tuple[object, ...]:
-    """Cases of one kind share what is compiled for them."""
-    question = case.question
-    scale = question.parameters.scale
-    derived = None if scale is None else scale.nphotons
-    mask = None if question.mask is None else question.mask.shape
-    shapes = question.prediction.shape, mask
-    return question.loss, question.parameters.described(), takes_scale(question), derived, *shapes
 
 
 def turns(
@@ -27,7 +17,7 @@ def turns(
 
     Cases of one kind go to the same strategies, so that what one of them has compiled serves the others.
     """
-    places = {one: place for place, one in enumerate(dict.fromkeys(kind(case) for case in cases))}
+    places = {one: place for place, one in enumerate(dict.fromkeys(kind(case.question) for case in cases))}
     for way in ways:
         for case in cases:
-            yield strategies[(places[kind(case)] + STEP[dtype] + way) % len(strategies)], case
+            yield strategies[(places[kind(case.question)] + STEP[dtype] + way) % len(strategies)], case
