@@ -124,10 +124,14 @@ class Question:
         """Shape of the value that the reduction returns."""
         return {"none": self.prediction.shape, "sample": self.prediction.shape[:1]}.get(self.parameters.reduction, ())
 
+    @cached_property
+    def _in_float32(self) -> bool:
+        return all(map(_in_float32, (self.prediction, self.target)))
+
     def holds(self, dtype: str) -> bool:
         """Return whether the inputs are exact numbers of `dtype`, normal ones, so that a flush to zero spares them."""
         if dtype not in HALF_DTYPES:
-            return dtype == "float64" or all(map(_in_float32, (self.prediction, self.target)))
+            return dtype == "float64" or self._in_float32
         if self.parameters.domain == "field":
             return False
         largest, smallest, bits = {"float16": (65504.0, 2.0**-14, 11), "bfloat16": (2.0**127, 2.0**-126, 8)}[dtype]

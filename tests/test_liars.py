@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from conformance.backends import Answer, load_backend
@@ -9,7 +10,7 @@ from conformance.case import DTYPES
 from conformance.exit_codes import BackendError
 from conformance.golden import GoldenSet
 from conformance.liars.bank import BANK, bank
-from conformance.liars.compiled import require_right
+from conformance.liars.compiled import ties_of_right
 from conformance.liars.gate import Task, perform
 from conformance.liars.merits import killed_alone, sentences
 from conformance.liars.operations import operations
@@ -25,7 +26,7 @@ FRAMEWORKS = ("torch", "tensorflow")
 def whole() -> dict[str, list[Score]]:
     """Every liar of Torch against every case that it can be asked, eager."""
     names = tuple(liar.name for liar in BANK)
-    return {dtype: perform(Task("torch", "eager", dtype, names, {})) for dtype in DTYPES}
+    return {dtype: perform(Task("torch", ("eager",), dtype, names, {})) for dtype in DTYPES}
 
 
 def test_each_bank_is_large_and_every_entry_says_what_it_is() -> None:
@@ -71,7 +72,7 @@ def test_every_case_kills_alone_in_its_group_or_holds_a_sentence(
 def test_every_liar_dies_in_tensorflow(whole: dict[str, list[Score]], dtype: str) -> None:
     kills = {(entry.liar, dtype): entry.kills for entry in whole[dtype]}
     names = tuple(liar.name for liar in bank("tensorflow"))
-    found = perform(Task("tensorflow", "eager", dtype, names, kills))
+    found = perform(Task("tensorflow", ("eager",), dtype, names, kills))
     assert [entry.liar for entry in found if entry.status not in ("killed", "equivalent")] == []
     assert len(found) >= 60
     assert [entry.liar for entry in found if {kill.by for kill in entry.kills} == {"error"}] == []
@@ -80,7 +81,7 @@ def test_every_liar_dies_in_tensorflow(whole: dict[str, list[Score]], dtype: str
 @pytest.mark.parametrize("mode", ["aot_eager", "compile", "function", "xla"])
 def test_who_lies_where_it_is_compiled_dies_there(mode: str) -> None:
     framework = "torch" if mode in ("aot_eager", "compile") else "tensorflow"
-    found = perform(Task(framework, mode, "float32", ("compiled-only", "norm-detached"), {}))
+    found = perform(Task(framework, (mode,), "float32", ("compiled-only", "norm-detached"), {}))
     assert {entry.liar: entry.status for entry in found} == {"compiled-only": "killed", "norm-detached": "killed"}
 
 
@@ -134,9 +135,18 @@ def test_an_honest_loss_passes_beside_a_liar_in_one_compiled_graph(golden: Golde
 def test_a_right_loss_that_is_rejected_beside_wrong_ones_stops_the_gate(golden: GoldenSet) -> None:
     case = next(case for case in golden.cases if case.question.case_id == "l2-typical")
     right = Answer.of(case.truth.value, case.truth.gradient)
-    require_right(case, right, "float64")
+    assert ties_of_right(case, right, "float64") == "strict"
     with pytest.raises(BackendError, match="their deaths prove nothing"):
-        require_right(case, replace(right, gradient=2 * right.gradient), "float64")
+        ties_of_right(case, replace(right, gradient=2 * right.gradient), "float64")
+
+
+def test_nobody_dies_of_a_tie_that_a_compiler_makes_of_a_right_loss_too(golden: GoldenSet) -> None:
+    case = next(case for case in golden.cases if case.question.case_id == "mae-ties")
+    assert case.truth.sign is not None and case.has_ties
+    apart = case.truth.gradient + np.where(case.truth.sign == 0, case.question.weight, 0.0)
+    right = Answer.of(case.truth.value, apart)
+    assert ties_of_right(case, right, "float64") == "subgradient"
+    assert judge_answer(case, right, "float64", "strict")[0] == "fail"
 
 
 @pytest.mark.parametrize("mode", ["function", "xla"])

@@ -9,7 +9,7 @@ from conformance.backends import load_backend
 from conformance.backends.answer import kind
 from conformance.case import Case
 from conformance.golden import GoldenSet
-from conformance.liars import gate
+from conformance.liars import compiled
 from conformance.liars.bank import bank
 from conformance.liars.score import Kill, Score
 from conformance.tolerance import loss_scale
@@ -75,10 +75,9 @@ def test_a_compiler_that_fails_is_no_proof_that_it_undid_a_lie(
     alive = Score(liar.name, "torch", "float32", "compile", (), 5)
     dead = Score(liar.name, "torch", "float32", "compile", (Kill("l2-typical", 2.0, by),), 5)
     told = iter([alive, dead])
-    monkeypatch.setattr(gate, "score", lambda *_, **__: next(told))
-    task = gate.Task("torch", "compile", "float32", (liar.name,), {})
-    assert gate._alone(task, liar, load_backend("torch"), golden.cases).status == status
+    monkeypatch.setattr(compiled, "score", lambda *_, **__: next(told))
+    asked = liar, load_backend("torch"), golden.cases, "float32"
+    assert compiled._alone(*asked, "compile", {}).status == status
     told = iter([alive, dead])
-    uncompiled = gate.Task("torch", "aot_eager", "float32", (liar.name,), {})
-    assert gate._alone(uncompiled, liar, load_backend("torch"), golden.cases).status == "survived"
+    assert compiled._alone(*asked, "aot_eager", {}).status == "survived"
     assert next(told) is dead

@@ -12,7 +12,8 @@ EPS = 2.0**-40
 
 def bounded_norm(place: Place, x: Any, side: str, eps: float = EPS) -> Any:
     """max(||x||, eps) as sqrt(max(||x||^2, eps^2)), with derivative 0 at a dark scope; NaN where the squares overflow."""
-    return place.o.sqrt(place.o.at_least(total(place, x * x), eps * eps))
+    energy = total(place, x * x)
+    return place.o.sqrt(place.o.at_least(energy, eps * eps) + 0 * energy)
 
 
 def divided(place: Place, x: Any, norms: dict[str, Any], side: str) -> Any:

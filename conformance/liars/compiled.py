@@ -7,21 +7,26 @@ from importlib import import_module
 
 import numpy as np
 
-from conformance.backends import Answer, Backend, load_backend
-from conformance.backends.answer import kind
-from conformance.case import Case, Question
+from conformance.backends import Answer, Backend, Codepath, load_backend
+from conformance.backends.answer import kind, takes_scale
+from conformance.case import DTYPES, Case, Question
 from conformance.exit_codes import BackendError
 from conformance.judge import weights
 from conformance.liars.liar import Liar
-from conformance.liars.score import Kill, Score, score
-from conformance.verdict import judge_answer
+from conformance.liars.operations import operations
+from conformance.liars.score import HONEST, Kill, Score, score
+from conformance.verdict import TIES, judge_answer
 
 COMPILERS = {"aot_eager": "aot_eager_default_partitioner", "compile": "inductor", "function": "function", "xla": "xla"}
 """What compiles many losses at once, by mode. The default partitioner saves an eighth: nothing is to be optimised."""
 ALONE = {"aot_eager": "compile"}
 """The mode of the backend in which one that survives among others is asked again."""
-TOGETHER = 12
+TOGETHER = 24
 """How many losses share a compiled graph: more take longer than one by one."""
+ENOUGH = 3
+"""How many of the cases that killed a liar elsewhere it is asked: one may not kill it here."""
+EPSILONS_APART = 2.0**29
+"""How many times that of float64 the machine epsilon of float32 is."""
 UNDONE = (
     "Inductor leaves out a cast to a narrower dtype and back: the liar passes every case, and dies where it may not"
 )
@@ -44,8 +49,14 @@ class Shared:
 
 
 def hint(liar: Liar, dtype: str, kills: Kills) -> list[str]:
-    """Return case ids in the order to ask them: what killed the liar elsewhere."""
-    return [kill.case_id for kill in kills.get((liar.name, dtype), ())]
+    """Return case ids in the order to ask them: what killed the liar elsewhere, in this dtype or another.
+
+    A kill in float64 is one in float32 too where the error is as many times its tolerance as the epsilons are apart.
+    """
+    known = kills.get((liar.name, dtype), ())
+    others = [kill for other in DTYPES if other != dtype for kill in kills.get((liar.name, other), ())]
+    sure = [kill for kill in others if kill.margin > EPSILONS_APART]
+    return [kill.case_id for kill in known or sure or others]
 
 
 def _length(question: Question) -> float:
@@ -58,6 +69,16 @@ def _killing(liar: Liar, cases: Sequence[Case], dtype: str, kills: Kills) -> lis
     """Return the cases that killed a liar elsewhere, or where that is not known all that it can be asked."""
     asked = {case.question.case_id: case for case in liar.asked(cases)}
     return [asked[name] for name in hint(liar, dtype, kills) if name in asked] or [*asked.values()]
+
+
+def _few(killing: Sequence[Sequence[Case]]) -> tuple[tuple[Case, ...], ...]:
+    """Return of each liar's cases a few: ENOUGH of them, or all, out of as few as kill everyone."""
+    names = [{case.question.case_id for case in cases} for cases in killing]
+    chosen = set[str]()
+    while left := [own for own in names if len(own & chosen) < min(ENOUGH, len(own))]:
+        counted = Counter(name for own in left for name in own - chosen)
+        chosen.add(max(counted, key=lambda name: (counted[name], name)))
+    return tuple(tuple(case for case in cases if case.question.case_id in chosen) for cases in killing)
 
 
 def gathered(liars: Sequence[Liar], cases: Sequence[Case], dtype: str, kills: Kills) -> Iterator[Shared]:
@@ -82,49 +103,70 @@ def gathered(liars: Sequence[Liar], cases: Sequence[Case], dtype: str, kills: Ki
             del left[liar.name]
         for start in range(0, len(members), TOGETHER):
             some = tuple(members[start : start + TOGETHER])
-            of_kind = (tuple(case for case in killing[liar.name] if kind(case.question) == best) for liar in some)
-            yield Shared(some, tuple(of_kind))
+            of_kind = [[case for case in killing[liar.name] if kind(case.question) == best] for liar in some]
+            yield Shared(some, _few(of_kind))
 
 
-def require_right(case: Case, answer: Answer, dtype: str) -> None:
-    """Raise BackendError unless the right loss that was compiled beside the wrong ones is right."""
-    status, *_, message = judge_answer(case, answer, dtype, "strict")
-    if status != "pass":
-        raise BackendError(
-            f"case {case.question.case_id}: the shipped loss, compiled beside wrong ones, is rejected too ({message}); "
-            "their deaths prove nothing"
-        )
+def _right(question: Question, backend: Backend) -> Codepath:
+    """Return a right loss: what wrong ones are made of, which compiles faster, or where that answers less the shipped."""
+    if question.parameters.canonical and (question.loss == "poisson_nll" or not takes_scale(question)):
+        return HONEST[question.loss](operations(backend.name))
+    return backend.shipped(question)
+
+
+def ties_of_right(case: Case, answer: Answer, dtype: str) -> str:
+    """Return how a right loss, compiled beside the wrong ones, answers at ties: `strict`, or any `subgradient`.
+
+    A compiler may round the two sides of a tie apart: no wrong loss dies of that.
+
+    Raises
+    ------
+    BackendError
+        It is rejected either way.
+    """
+    for ties in TIES:
+        status, *_, message = judge_answer(case, answer, dtype, ties)
+        if status == "pass":
+            return ties
+    raise BackendError(
+        f"case {case.question.case_id}: the right loss, compiled beside wrong ones, is rejected too ({message}); "
+        "their deaths prove nothing"
+    )
+
+
+Said = tuple[Case, str, Answer]
+"""What a loss answers to one multiple of a case, and how it is judged at ties."""
 
 
 @np.errstate(all="ignore")
-def _kill(cases: Sequence[Case], answers: Mapping[str, Sequence[Answer]], dtype: str) -> Kill | None:
-    """Return the first wrong one of a loss's answers, by case id; None where there is none."""
-    for case in cases:
-        for answer in answers.get(case.question.case_id, ()):
-            status, value, gradient, _ = judge_answer(case, answer, dtype, "strict")
-            if status != "pass":
-                return Kill(case.question.case_id, max(value, gradient), "together")
+def _kill(said: Sequence[Said], dtype: str) -> Kill | None:
+    """Return the first wrong one of a loss's answers; None where there is none."""
+    for case, ties, answer in said:
+        status, value, gradient, _ = judge_answer(case, answer, dtype, ties)
+        if status != "pass":
+            return Kill(case.question.case_id, max(value, gradient), "together")
     return None
 
 
-def _answers(shared: Shared, backend: Backend, dtype: str, compiler: str) -> list[dict[str, list[Answer]]]:
-    """Return what each liar answers to both multiples of each case; nothing where they do not compile together."""
-    program = import_module(f"conformance.liars.{backend.name}_together").program
+def _answers(shared: Shared, backend: Backend, dtype: str, modes: Sequence[str]) -> dict[str, list[list[Said]]]:
+    """Return what each liar answers in each mode; nothing where they do not compile together."""
+    programs = import_module(f"conformance.liars.{backend.name}_together").programs
     asked = shared.asked
     first = next(iter(asked.values())).question
-    try:
-        codepaths = [liar.codepaths(backend)(first) for liar in shared.liars]
-        compiled = program([*codepaths, backend.shipped(first)], first, dtype, compiler)
-        calls = {name: [compiled(case.question, weight) for weight in weights(dtype)] for name, case in asked.items()}
-    except Exception:  # one of them does not compile, or not beside the others
-        return [{} for _ in shared.liars]
-    for name, answers in calls.items():
-        for of_all in answers:
-            require_right(asked[name], of_all[-1], dtype)
-    return [
-        {name: [of_all[place] for of_all in answers] for name, answers in calls.items()}
-        for place in range(len(shared.liars))
-    ]
+    codepaths = [*(liar.codepaths(backend)(first) for liar in shared.liars), _right(first, backend)]
+    made = programs(codepaths, first, dtype, [COMPILERS[mode] for mode in modes])
+    found: dict[str, list[list[Said]]] = {mode: [[] for _ in shared.liars] for mode in modes}
+    for mode in modes:
+        program = made[COMPILERS[mode]]
+        try:
+            calls = [(case, program(case.question, weight)) for case in asked.values() for weight in weights(dtype)]
+        except Exception:  # one of them does not compile, or not beside the others
+            continue
+        for case, answers in calls:
+            ties = ties_of_right(case, answers.pop(), dtype)
+            for own, killing, answer in zip(found[mode], shared.cases, answers, strict=True):
+                own += [(one, ties, answer) for one in killing if one.question.case_id == case.question.case_id]
+    return found
 
 
 def _alone(liar: Liar, backend: Backend, cases: Sequence[Case], dtype: str, mode: str, kills: Kills) -> Score:
@@ -140,9 +182,11 @@ def _alone(liar: Liar, backend: Backend, cases: Sequence[Case], dtype: str, mode
 
 
 def scores(
-    framework: str, mode: str, dtype: str, liars: Sequence[Liar], cases: Sequence[Case], kills: Kills
+    framework: str, dtype: str, lying: Mapping[str, Sequence[Liar]], cases: Sequence[Case], kills: Kills
 ) -> Iterator[Score]:
-    """Compile many liars at once and yield who dies; whoever that does not kill is asked alone.
+    """Compile many liars at once, for all the modes that they lie in, and yield who dies.
+
+    Whoever that does not kill is asked alone.
 
     Raises
     ------
@@ -150,12 +194,14 @@ def scores(
         A right loss is rejected beside them.
     """
     backend = load_backend(framework)
-    for shared in gathered(liars, cases, dtype, kills):
-        for liar, own, answers in zip(
-            shared.liars, shared.cases, _answers(shared, backend, dtype, COMPILERS[mode]), strict=True
-        ):
-            kill = _kill(own, answers, dtype)
-            if kill is None:
-                yield _alone(liar, backend, cases, dtype, mode, kills)
-            else:
-                yield Score(liar.name, framework, dtype, mode, (kill,), 1)
+    everyone = {liar.name: liar for liars in lying.values() for liar in liars}
+    for shared in gathered([*everyone.values()], cases, dtype, kills):
+        for mode, answers in _answers(shared, backend, dtype, [*lying]).items():
+            for liar, said in zip(shared.liars, answers, strict=True):
+                if liar not in lying[mode]:
+                    continue
+                kill = _kill(said, dtype)
+                if kill is None:
+                    yield _alone(liar, backend, cases, dtype, mode, kills)
+                else:
+                    yield Score(liar.name, framework, dtype, mode, (kill,), 1)

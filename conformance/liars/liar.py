@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +18,13 @@ Operations = SimpleNamespace
 Make = Callable[[Operations], Loss]
 
 KINDS = ("value", "gradient", "convention", "numerical", "state", "layout", "dtype", "side effect")
+
+
+@lru_cache(maxsize=64)
+def _asked(pool: tuple[Case, ...], loss: str, settings: tuple[tuple[str, str], ...]) -> tuple[Case, ...]:
+    """Return what a loss of this convention is asked: many wrong losses have one convention."""
+    profile = declare("contract", dict(settings))
+    return tuple(under_profile([case for case in pool if is_asked(case.question, loss, profile)], profile))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +99,7 @@ class Liar:
     def asked(self, pool: Iterable[Case]) -> list[Case]:
         """Return what it is asked, of a pool of golden cases."""
         if self.swap is None:
-            return under_profile(
-                [case for case in pool if is_asked(case.question, self.loss, self.profile)], self.profile
-            )
+            return [*_asked(tuple(pool), self.loss, tuple(self.settings.items()))]
         return [
             case for case in pool if case.question.loss == self.loss and self.swap(case.question.parameters) is not None
         ]

@@ -114,17 +114,28 @@ def difference(liar: Liar, backend: Backend, cases: Iterable[Case], dtype: str) 
 
 
 def score(
-    liar: Liar, backend: Backend, cases: Sequence[Case], dtype: str, mode: str, *, first: Sequence[str] | None = None
+    liar: Liar,
+    backend: Backend,
+    cases: Sequence[Case],
+    dtype: str,
+    mode: str,
+    *,
+    first: Sequence[str] | None = None,
+    enough: int | None = None,
 ) -> Score:
-    """Return the kills of one liar; with `first`, case ids in the order to ask them, only the first kill."""
+    """Return the kills of one liar; all, or as many as are enough.
+
+    With `first`, case ids in the order to ask them, one is enough.
+    """
     asked = [case for case in liar.asked(cases) if case.question.holds(dtype)]
     if first is not None:
+        enough = enough or 1
         place = {name: number for number, name in enumerate(first)}
         asked.sort(key=lambda case: (place.get(case.question.case_id, len(place)), case.question.prediction.size))
     kills: list[Kill] = []
     for verdict in judged(liar, backend, asked, dtype, mode):
         kill = kill_of(verdict)
         kills += [kill] if kill else []
-        if kill and first is not None:
+        if enough is not None and len(kills) >= enough:
             break
     return Score(liar.name, backend.name, dtype, mode, tuple(kills), len(asked), liar.equivalent.get(dtype, ""))

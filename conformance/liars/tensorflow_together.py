@@ -14,11 +14,13 @@ Program = Callable[[Question, float], list[Answer]]
 """Asks every loss in it a question: (question, loss_scale) -> an answer for each."""
 
 
-def program(codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str) -> Program:
-    """Return one program of all codepaths, for questions that differ from this one in numbers only.
+def programs(
+    codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compilers: Sequence[str]
+) -> dict[str, Program]:
+    """Return a program of all codepaths by each compiler, for questions that differ from this one in numbers only.
 
-    `compiler` is `function` or `xla`. The gradients are those of `loss_scale` times the sum of each value, divided by
-    it again in float64.
+    `compilers` are `function` and `xla`: what is traced once serves both. The gradients are those of `loss_scale` times
+    the sum of each value, divided by it again in float64.
 
     Raises
     ------
@@ -38,24 +40,37 @@ def program(codepaths: Sequence[Callable[..., Any]], question: Question, dtype: 
             answers.append((value, tape.gradient(total, pair[position])))
         return answers
 
-    called = tf.function(step, jit_compile=compiler == "xla", autograph=False)
+    traced = tf.function(step, autograph=False)
 
-    def ask(question: Question, loss_scale: float) -> list[Answer]:
-        scale = scale_argument(question)
-        given = [] if scale is None else [tf.constant(scale, real)]
-        keywords = {name: tf.constant(array) for name, array in keyword_operands(question).items()}
-        sources = question.prediction, question.target
-        pairs = [[tf.cast(tf.constant(array), kind) for array in sources] for _ in codepaths]
-        answers = called(pairs, given, keywords, tf.constant(loss_scale, tf.float64))
-        none = np.zeros(question.prediction.shape, kind)
-        return [
-            Answer.of(
-                np.asarray(value),
-                none if gradient is None else np.asarray(tf.convert_to_tensor(gradient)),
-                loss_scale,
-                misdeeds=() if gradient is not None else ("no gradient",),
-            )
-            for value, gradient in answers
-        ]
+    def inlined(*operands: Any) -> Any:
+        return traced.get_concrete_function(*operands)(*operands)
 
-    return ask
+    by_xla = tf.function(inlined, autograph=False, jit_compile=True)
+
+    def asked_of(called: Callable[..., Any]) -> Program:
+        def ask(question: Question, loss_scale: float) -> list[Answer]:
+            scale = scale_argument(question)
+            given = [] if scale is None else [tf.constant(scale, real)]
+            keywords = {name: tf.constant(array) for name, array in keyword_operands(question).items()}
+            sources = question.prediction, question.target
+            pairs = [[tf.cast(tf.constant(array), kind) for array in sources] for _ in codepaths]
+            answers = called(pairs, given, keywords, tf.constant(loss_scale, tf.float64))
+            none = np.zeros(question.prediction.shape, kind)
+            return [
+                Answer.of(
+                    np.asarray(value),
+                    none if gradient is None else np.asarray(tf.convert_to_tensor(gradient)),
+                    loss_scale,
+                    misdeeds=() if gradient is not None else ("no gradient",),
+                )
+                for value, gradient in answers
+            ]
+
+        return ask
+
+    return {compiler: asked_of(by_xla if compiler == "xla" else traced) for compiler in compilers}
+
+
+def program(codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compiler: str) -> Program:
+    """Return the program by one compiler."""
+    return programs(codepaths, question, dtype, [compiler])[compiler]

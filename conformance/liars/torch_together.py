@@ -95,3 +95,10 @@ def program(codepaths: Sequence[Callable[..., Any]], question: Question, dtype: 
         ]
 
     return ask
+
+
+def programs(
+    codepaths: Sequence[Callable[..., Any]], question: Question, dtype: str, compilers: Sequence[str]
+) -> dict[str, Program]:
+    """Return a program by each compiler: they share nothing, and the one asked last is compiled."""
+    return {compiler: program(codepaths, question, dtype, compiler) for compiler in compilers}
