@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cases_page import cases_page
 from contract_page import COLUMN_DTYPES, COLUMNS, contract_page
-from liars_page import liars_page
+from liars_page import liars_page, whole
 
 from conformance.backends import load_backend
 from conformance.golden import GoldenSet, load
@@ -42,10 +42,9 @@ def statuses(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], dict[str, str
 
 
 def pages(golden: GoldenSet, verdicts: Iterable[Verdict]) -> dict[str, str]:
-    """Return the generated pages by file name."""
+    """Return the pages that follow from the suite and a run, by file name."""
     return {
         CASES_PAGE: cases_page(golden),
-        LIARS_PAGE: liars_page(golden),
         CONTRACT_PAGE: contract_page(golden, statuses(verdicts), FOLDER.parent / "oracle"),
     }
 
@@ -85,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     golden = load()
     verdicts = judged(golden)
-    wanted = pages(golden, verdicts)
+    wanted = {**pages(golden, verdicts), LIARS_PAGE: liars_page(golden, whole())}
     if options.check:
         return check(FOLDER, golden, wanted)
     from margin_figure import write_margins  # needs matplotlib, which proving does not

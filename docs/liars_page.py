@@ -83,13 +83,13 @@ def _case_row(case_id: str, alone: Sequence[str], said: Sequence[str]) -> str:
 def whole() -> list[Score]:
     """Judge every wrong loss in Torch, eager, on every case: half a minute."""
     names = tuple(liar.name for liar in BANK)
-    return [score for dtype in DTYPES for score in perform(Task("torch", "eager", dtype, names, {}))]
+    return [score for dtype in DTYPES for score in perform(Task("torch", ("eager",), dtype, names, {}))]
 
 
-def liars_page(golden: GoldenSet) -> str:
-    """Return the page; the bank is judged for it."""
+def liars_page(golden: GoldenSet, found: Sequence[Score]) -> str:
+    """Return the page of what `whole` found."""
     counts = {framework: len(bank(framework)) for framework in FRAMEWORKS}
-    found, cases = whole(), golden.cases
+    cases = golden.cases
     scores = {(score.liar, score.dtype): score for score in found}
     lines = [INTRODUCTION.format(total=len(BANK), **counts)]
     heads = "| name | kind | made | what it does | killed by, float64 | float32 | seen | note |"

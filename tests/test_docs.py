@@ -51,7 +51,10 @@ def green(golden: GoldenSet) -> list[Verdict]:
 
 
 def test_the_pages_are_those_of_a_green_run(golden: GoldenSet, generate: ModuleType) -> None:
-    """Without running the judge, which `nox -s docs` does: everything else on the pages follows from the checkout."""
+    """Without running the judge, which `nox -s docs` does: all else follows from the checkout.
+
+    `test_liars` has the page of the bank.
+    """
     assert generate.differences(DOCS, generate.pages(golden, green(golden))) == []
 
 

@@ -1,6 +1,10 @@
 """The bank of wrong losses: it is what it claims, every liar dies, and who is honest does not."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,13 +24,29 @@ from conformance.liars.universal import survivors
 from conformance.verdict import judge_answer
 
 FRAMEWORKS = ("torch", "tensorflow")
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 @pytest.fixture(scope="module")
-def whole() -> dict[str, list[Score]]:
+def page() -> Iterator[ModuleType]:
+    """What writes docs/liars.md."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(str(DOCS))
+        yield import_module("liars_page")
+
+
+@pytest.fixture(scope="module")
+def whole(page: ModuleType) -> dict[str, list[Score]]:
     """Every liar of Torch against every case that it can be asked, eager."""
-    names = tuple(liar.name for liar in BANK)
-    return {dtype: perform(Task("torch", ("eager",), dtype, names, {})) for dtype in DTYPES}
+    found = page.whole()
+    return {dtype: [entry for entry in found if entry.dtype == dtype] for dtype in DTYPES}
+
+
+def test_the_page_of_the_bank_is_what_the_judge_says(
+    page: ModuleType, whole: dict[str, list[Score]], golden: GoldenSet
+) -> None:
+    wanted = page.liars_page(golden, [entry for dtype in DTYPES for entry in whole[dtype]])
+    assert (DOCS / "liars.md").read_text(encoding="utf-8").splitlines() == wanted.splitlines()
 
 
 def test_each_bank_is_large_and_every_entry_says_what_it_is() -> None:

@@ -11,7 +11,7 @@ EPS = 2.0**-40
 
 
 def bounded_norm(place: Place, x: Any, side: str, eps: float = EPS) -> Any:
-    """max(||x||, eps) as sqrt(max(||x||^2, eps^2)), with derivative 0 at a dark scope; NaN where the squares overflow."""
+    """sqrt(max(||x||^2, eps^2)), with derivative 0 at a dark scope, and NaN where the squares overflow."""
     energy = total(place, x * x)
     return place.o.sqrt(place.o.at_least(energy, eps * eps) + 0 * energy)
 

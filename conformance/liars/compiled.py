@@ -1,4 +1,4 @@
-"""The bank where it is compiled: many wrong losses in few programs, each asked the cases that it has killed elsewhere."""
+"""The bank where it is compiled: many wrong losses in few programs, asked the cases that killed them elsewhere."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -108,7 +108,7 @@ def gathered(liars: Sequence[Liar], cases: Sequence[Case], dtype: str, kills: Ki
 
 
 def _right(question: Question, backend: Backend) -> Codepath:
-    """Return a right loss: what wrong ones are made of, which compiles faster, or where that answers less the shipped."""
+    """Return a right loss: what wrong ones are made of, which compiles faster, or where that cannot a shipped one."""
     if question.parameters.canonical and (question.loss == "poisson_nll" or not takes_scale(question)):
         return HONEST[question.loss](operations(backend.name))
     return backend.shipped(question)

@@ -18,7 +18,10 @@ from conformance.liars.score import Score, lies_in, modes_to_try, score
 from conformance.liars.universal import survivors
 
 MODES = {"torch": ("eager", "aot_eager", "compile"), "tensorflow": ("eager", "function", "xla")}
-SHARING = {"torch": [("eager",), ("aot_eager",), ("compile",)], "tensorflow": [("eager",), ("xla", "function")]}
+SHARING: dict[str, tuple[tuple[str, ...], ...]] = {
+    "torch": (("eager",), ("aot_eager",), ("compile",)),
+    "tensorflow": (("eager",), ("xla", "function")),
+}
 """Modes that share what they trace."""
 ON_REQUEST = ("compile",)
 """Inductor took 20 minutes for the bank on two busy cores. `aot_eager` is torch.compile without generated code."""
