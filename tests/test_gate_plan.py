@@ -11,7 +11,7 @@ from conformance.liars import compiled, gate
 from conformance.liars.bank import BANK, bank
 from conformance.liars.compiled import ENOUGH, EPSILONS_APART, gathered, hint
 from conformance.liars.liar import Liar
-from conformance.liars.score import Kill, score
+from conformance.liars.score import HONEST, Kill, score
 
 
 def _liar(name: str) -> Liar:
@@ -115,3 +115,16 @@ def test_function_and_xla_answer_what_each_answers_by_itself(golden: GoldenSet) 
         (alone,) = program([right], case.question, "float32", compiler)(case.question, 1.0)
         assert replace(answer, value=0, gradient=0) == replace(alone, value=0, gradient=0)
         assert answer.gradient.tobytes() == alone.gradient.tobytes()
+
+
+def test_who_is_honest_survives_among_liars_in_one_program_and_alone(golden: GoldenSet) -> None:
+    detached = _liar("norm-detached")
+    honest = replace(detached, name="honest", make=HONEST["amplitude_l2_mae"])
+    few = [case for case in golden.cases if case.question.case_id in ("l2-typical", "l2-odd", "l2-dense")]
+    lying = {"xla": [detached, honest], "function": [honest]}
+    found = list(compiled.scores("tensorflow", "float32", lying, few, {}))
+    assert sorted((entry.mode, entry.liar, entry.status) for entry in found) == [
+        ("function", "honest", "survived"),
+        ("xla", "honest", "survived"),
+        ("xla", "norm-detached", "killed"),
+    ]
