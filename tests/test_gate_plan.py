@@ -9,7 +9,7 @@ from conformance.backends.answer import kind
 from conformance.golden import GoldenSet
 from conformance.liars import compiled, gate
 from conformance.liars.bank import BANK, bank
-from conformance.liars.compiled import ENOUGH, EPSILONS_APART, gathered, hint
+from conformance.liars.compiled import A_FEW, EPSILONS_APART, gathered, hint
 from conformance.liars.liar import Liar
 from conformance.liars.score import HONEST, Kill, score
 
@@ -43,7 +43,7 @@ def test_of_many_cases_that_kill_a_liar_a_few_are_asked(golden: GoldenSet) -> No
     alike = [case.question.case_id for case in golden.cases if case.question.prediction.shape == (2, 1, 8, 8)]
     kills = {(liar.name, "float64"): tuple(Kill(case_id, float("inf"), "value") for case_id in alike)}
     (shared,) = gathered([liar], golden.cases, "float64", kills)
-    assert len(shared.cases[0]) == ENOUGH < len(alike)
+    assert len(shared.cases[0]) == A_FEW < len(alike)
 
 
 def test_a_liar_that_can_be_asked_nothing_is_named(golden: GoldenSet) -> None:

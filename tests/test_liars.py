@@ -14,7 +14,7 @@ from conformance.case import DTYPES
 from conformance.exit_codes import BackendError
 from conformance.golden import GoldenSet
 from conformance.liars.bank import BANK, bank
-from conformance.liars.compiled import ties_of_right
+from conformance.liars.compiled import _kill, ties_of_right
 from conformance.liars.gate import Task, perform
 from conformance.liars.merits import killed_alone, sentences
 from conformance.liars.operations import operations
@@ -167,6 +167,8 @@ def test_nobody_dies_of_a_tie_that_a_compiler_makes_of_a_right_loss_too(golden: 
     right = Answer.of(case.truth.value, apart)
     assert ties_of_right(case, right, "float64") == "subgradient"
     assert judge_answer(case, right, "float64", "strict")[0] == "fail"
+    assert _kill([(case, "subgradient", right)], "float64") is None
+    assert _kill([(case, "strict", right)], "float64") is not None
 
 
 @pytest.mark.parametrize("mode", ["function", "xla"])

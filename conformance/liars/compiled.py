@@ -22,8 +22,8 @@ COMPILERS = {"aot_eager": "aot_eager_default_partitioner", "compile": "inductor"
 ALONE = {"aot_eager": "compile"}
 """The mode of the backend in which one that survives among others is asked again."""
 TOGETHER = 24
-"""How many losses share a compiled graph: more take longer than one by one."""
-ENOUGH = 3
+"""How many losses share a compiled graph: more save nothing, and where one does not compile all are asked alone."""
+A_FEW = 3
 """How many of the cases that killed a liar elsewhere it is asked: one may not kill it here."""
 EPSILONS_APART = 2.0**29
 """How many times that of float64 the machine epsilon of float32 is."""
@@ -72,10 +72,10 @@ def _killing(liar: Liar, cases: Sequence[Case], dtype: str, kills: Kills) -> lis
 
 
 def _few(killing: Sequence[Sequence[Case]]) -> tuple[tuple[Case, ...], ...]:
-    """Return of each liar's cases a few: ENOUGH of them, or all, out of as few as kill everyone."""
+    """Return A_FEW of each liar's cases, or all, out of as few as kill everyone."""
     names = [{case.question.case_id for case in cases} for cases in killing]
     chosen = set[str]()
-    while left := [own for own in names if len(own & chosen) < min(ENOUGH, len(own))]:
+    while left := [own for own in names if len(own & chosen) < min(A_FEW, len(own))]:
         counted = Counter(name for own in left for name in own - chosen)
         chosen.add(max(counted, key=lambda name: (counted[name], name)))
     return tuple(tuple(case for case in cases if case.question.case_id in chosen) for cases in killing)
