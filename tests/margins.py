@@ -40,7 +40,9 @@ THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTERO
 """The arrays are small, and each mode has a process of its own."""
 
 
-def _summary(task: Task, suite: str, dtype: str, found: Sequence[tuple[str, Verdict]], seconds: float) -> Line:
+def _summary(
+    task: Task, suite: str, dtype: str, found: Sequence[tuple[str, Verdict]], miscompiled: Sequence[str], seconds: float
+) -> Line:
     answered = [(name, verdict) for name, verdict in found if verdict.status != "skip"]
 
     def worst(margins: Iterable[Worst]) -> Worst:
@@ -60,6 +62,7 @@ def _summary(task: Task, suite: str, dtype: str, found: Sequence[tuple[str, Verd
         tuple(f"{name} {v.case_id}: {v.message}" for name, v in answered if v.status != "pass"),
         seconds,
         task.since,
+        tuple(miscompiled),
     )
 
 
@@ -78,6 +81,8 @@ def show(line: Line) -> None:
     )
     for text in line.rejected:
         print(f"    rejected: {text}", flush=True)
+    for text in line.miscompiled:
+        print(f"    miscompiled, and right with the compiler's fault mended: {text}", flush=True)
 
 
 def measure(task: Task) -> list[Line]:
@@ -89,8 +94,8 @@ def measure(task: Task) -> list[Line]:
     lines = []
     for dtype in task.dtypes:
         start = perf_counter()
-        found = judged(task, backend, dtype, cases)
-        lines.append(_summary(task, golden.digest[:12], dtype, found, perf_counter() - start))
+        found, miscompiled = judged(task, backend, dtype, cases)
+        lines.append(_summary(task, golden.digest[:12], dtype, found, miscompiled, perf_counter() - start))
         show(lines[-1])
         if task.record is not None:
             keep(task.record, lines[-1])

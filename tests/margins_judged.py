@@ -14,6 +14,7 @@ from right_codepaths import STRATEGIES, Strategy, turns
 from conformance.backends import Answer, Backend
 from conformance.backends.answer import kind
 from conformance.case import Case, Question
+from conformance.diagnosis.compiler import known_faults
 from conformance.judge import judge_case
 from conformance.tolerance import loss_scale
 from conformance.verdict import Verdict, judge_answer
@@ -93,7 +94,32 @@ def _together(
             yield strategy.name, Verdict(*names, status, value, gradient, has_ties=case.has_ties, message=message)
 
 
-def judged(task: Task, backend: Backend, dtype: str, cases: Sequence[Case]) -> list[tuple[str, Verdict]]:
-    """Return what each strategy's verdicts are, by its name."""
+def judged(
+    task: Task, backend: Backend, dtype: str, cases: Sequence[Case]
+) -> tuple[list[tuple[str, Verdict]], list[str]]:
+    """Return what each strategy's verdicts are, by its name, and what a known fault of the compiler made wrong.
+
+    What is rejected is asked again with the fault mended, and nothing else changed: what passes then was right, was
+    compiled wrongly, and was rejected with reason.
+    """
     together = (task.framework, task.mode) in TOGETHER and task.device == "cpu"
-    return list((_together if together else _one_by_one)(task, backend, dtype, asked(task, cases, dtype)))
+    ask = _together if together else _one_by_one
+    pairs = list(asked(task, cases, dtype))
+    found = list(ask(task, backend, dtype, pairs))
+    miscompiled = []
+    for fault in known_faults(task.framework):
+        wrong = [
+            index
+            for index, (_, verdict) in enumerate(found)
+            if (task.mode, task.device) == (fault.mode, fault.device) and verdict.status not in ("pass", "skip")
+        ]
+        case_of = {case.question.case_id: case for case in cases}
+        strategy_of = {strategy.name: strategy for strategy, _ in pairs}
+        with fault.mended():
+            for index in wrong:
+                name, verdict = found[index]
+                again = list(ask(task, backend, dtype, [(strategy_of[name], case_of[verdict.case_id])]))
+                if again[0][1].status == "pass":
+                    found[index] = again[0]
+                    miscompiled.append(f"{name} {verdict.case_id} ({fault.name}): {verdict.message}")
+    return found, miscompiled

@@ -34,6 +34,8 @@ class Line:
     seconds: float
     since: str = ""
     """The earlier suite whose cases were left out; empty where every case was asked."""
+    miscompiled: tuple[str, ...] = ()
+    """What was rejected because of a known fault of the compiler: with that mended it passes, and so it is counted."""
 
     @property
     def good(self) -> bool:
@@ -68,6 +70,7 @@ class Line:
             gradient=max(self.gradient, other.gradient),
             tied=max(self.tied, other.tied),
             rejected=self.rejected + other.rejected,
+            miscompiled=self.miscompiled + other.miscompiled,
             seconds=self.seconds + other.seconds,
         )
 
@@ -123,6 +126,7 @@ def read(path: Path) -> list[Line]:
         try:
             fields = json.loads(text)
             tuples = {name: tuple(fields[name]) for name in ("value", "gradient", "tied", "ways", "rejected")}
+            tuples["miscompiled"] = tuple(fields.get("miscompiled", ()))
             lines.append(Line(**{**fields, **tuples}))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"line {number} is no line of a record ({error}); take it out") from error
@@ -212,6 +216,8 @@ def table(lines: Sequence[Line], grown: Growth) -> str:
         found = line.value, line.gradient, line.tied
         worst = [f"{margin:.3f} `{name}` {case}" if case else "-" for margin, name, case in found]
         rejected = f" **{len(line.rejected)} rejected**" if line.rejected else ""
+        if line.miscompiled:
+            rejected += f" {len(line.miscompiled)} miscompiled"
         asked = "all" if line.suite == grown.suite else f"but {len(grown.added)}"
         counts = [asked, *(str(count) for count in (len(line.ways), line.judged, line.skipped))]
         rows.append(f"| {' | '.join([*line.what, *counts, *worst])}{rejected} |")

@@ -136,6 +136,19 @@ def test_the_table_says_how_many_ways_were_asked_and_what_was_rejected() -> None
     assert rows[3].startswith("| torch | compile | float32 | all | 1 | 2 | 1 |") and "**1 rejected**" in rows[3]
 
 
+def test_what_a_known_fault_of_the_compiler_made_wrong_is_kept_counted_and_shown(tmp_path: Path) -> None:
+    """It is no false alarm: the line is as good as it is with the fault mended. Older records know of none."""
+    wrong = replace(FIRST, miscompiled=("plain a (fault): wrong",))
+    path = tmp_path / "margins.jsonl"
+    for line in (wrong, SECOND):
+        keep(path, line)
+    path.write_text(path.read_text(encoding="utf-8").replace(', "miscompiled": []', ""), encoding="utf-8")
+    assert read(path) == [wrong, SECOND]
+    (both,) = added_up(read(path), GROWN)
+    assert both.miscompiled == wrong.miscompiled and both.good
+    assert table([both], GROWN).splitlines()[2].endswith(" 1 miscompiled |")
+
+
 def test_what_was_asked_before_counts_beside_the_cases_added_since() -> None:
     old, rest = replace(FIRST, suite="old", ways=(0, 1, 2)), replace(SECOND, since="old", ways=(1, 2, 3))
     assert added_up([old], GROWN) == [old]

@@ -11,7 +11,8 @@ from conformance.case import Case
 from conformance.golden import GoldenSet
 from conformance.liars import compiled
 from conformance.liars.bank import bank
-from conformance.liars.score import Kill, Score
+from conformance.liars.operations import operations
+from conformance.liars.score import HONEST, Kill, Score
 from conformance.tolerance import loss_scale
 from conformance.verdict import judge_answer
 
@@ -81,3 +82,22 @@ def test_a_compiler_that_fails_is_no_proof_that_it_undid_a_lie(
     told = iter([alive, dead])
     assert compiled._alone(*asked, "aot_eager", {}).status == "survived"
     assert next(told) is dead
+
+
+@pytest.mark.parametrize(
+    ("framework", "compiler"),
+    [("torch", "aot_eager"), ("torch", "inductor"), ("tensorflow", "function"), ("tensorflow", "xla")],
+)
+def test_the_loss_that_wrong_ones_are_made_of_keeps_its_nan_where_it_is_compiled(
+    golden: GoldenSet, framework: str, compiler: str
+) -> None:
+    """Inductor makes 0 of 0 times a number that is not finite: its norm would be finite where the squares overflow."""
+    asked = [
+        case for case in golden.cases if case.question.case_id in ("l2-overflow", "l2-overflow-target", "l2-typical")
+    ]
+    assert len(asked) == 3
+    program = import_module(f"conformance.liars.{framework}_together").program
+    for case in asked:
+        honest = HONEST[case.question.loss](operations(framework))
+        (answer,) = program([honest], case.question, "float32", compiler)(case.question, 1.0)
+        assert compiled.ties_of_right(case, answer, "float32"), case.question.case_id

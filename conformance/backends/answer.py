@@ -1,6 +1,7 @@
 """What comes back from a codepath, and what every backend offers."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -101,6 +102,22 @@ class Backend(Protocol):
     def value(self, codepath: Codepath, question: Question, *, dtype: str, device: str) -> Value:
         """Run the codepath alone, eagerly, with its gradient switched off."""
         ...
+
+
+@dataclass(frozen=True)
+class CompilerFault:
+    """A known mistake of a compiler, in one mode of its framework on one device.
+
+    `mended()` is a context in which nothing but the fault is otherwise; `cure` says what a user can do about it.
+    """
+
+    name: str
+    mode: str
+    device: str
+    sentence: str
+    cure: str
+    version: str
+    mended: Callable[[], AbstractContextManager[None]]
 
 
 class Prepared:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from conformance.backends import Backend
 from conformance.case import Case
 from conformance.diagnosis.clues import clues
+from conformance.diagnosis.compiler import compiler_faults, where_compiled
 from conformance.diagnosis.conventions import other_conventions
 from conformance.diagnosis.findings import Diagnosis
 from conformance.diagnosis.known import known_liars
@@ -32,11 +33,14 @@ def diagnose(subject: Subject, pool: Sequence[Case], bank: Iterable[Liar]) -> Di
     -------
     Diagnosis
         Declared conventions first, then known wrong losses, then a linear relation; none of them unless it explains
-        every failing case and contradicts no passing one.
+        every failing case and contradicts no passing one. A known fault of the compiler that does is the only one: the
+        loss is not wrong then.
     """
+    if faults := compiler_faults(subject):
+        return Diagnosis(subject.backend.name, subject.dtype, subject.mode, tuple(faults), clues(subject))
     conventions, near = other_conventions(subject, pool)
     found = (*conventions, *known_liars(subject, bank, pool), *linear_relation(subject))
-    said = clues(subject) if found or not near else (near, *clues(subject))
+    said = (*where_compiled(subject), *((near,) if near and not found else ()), *clues(subject))
     return Diagnosis(subject.backend.name, subject.dtype, subject.mode, found, said)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 NOTHING = "no declared convention, known wrong loss or linear relation explains every failing case"
-KINDS = ("convention", "liar", "factor", "unknown")
+KINDS = ("compiler", "convention", "liar", "factor", "unknown")
 
 
 @dataclass(frozen=True)
@@ -13,9 +13,10 @@ class Finding:
     Parameters
     ----------
     kind : one of KINDS
-        `convention`: another declared convention; `liar`: a known wrong loss; `factor`: a linear relation to the truth.
+        `compiler`: a known fault of the compiler, the loss is right; `convention`: another declared convention;
+        `liar`: a known wrong loss; `factor`: a linear relation to the truth.
     name : str
-        `NAME=CHOICE` of the changed settings, the name of the known wrong loss, or the relation.
+        The name of the fault, `NAME=CHOICE` of the changed settings, the name of the known wrong loss, or the relation.
     sentence : str
         What is wrong, for a person.
     evidence : tuple of str
