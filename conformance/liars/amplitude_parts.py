@@ -13,7 +13,8 @@ EPS = 2.0**-40
 def bounded_norm(place: Place, x: Any, side: str, eps: float = EPS) -> Any:
     """sqrt(max(||x||^2, eps^2)), with derivative 0 at a dark scope, and NaN where the squares overflow."""
     energy = total(place, x * x)
-    return place.o.sqrt(place.o.at_least(energy, eps * eps) + (energy - energy))
+    held = place.o.stop(energy)
+    return place.o.sqrt(place.o.at_least(energy, eps * eps) + (held - held))
 
 
 def divided(place: Place, x: Any, norms: dict[str, Any], side: str) -> Any:
