@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from right_codepaths import STRATEGIES, Strategy, turns
 
@@ -99,8 +100,8 @@ def judged(
 ) -> tuple[list[tuple[str, Verdict]], list[str]]:
     """Return what each strategy's verdicts are, by its name, and what a known fault of the compiler made wrong.
 
-    What is rejected is asked again with the fault mended, and nothing else changed: what passes then was right, was
-    compiled wrongly, and was rejected with reason.
+    What is rejected is asked again, alone. What is rejected there too, and passes with the fault mended and nothing
+    else changed, was right, was compiled wrongly, and was rejected with reason.
     """
     together = (task.framework, task.mode) in TOGETHER and task.device == "cpu"
     ask = _together if together else _one_by_one
@@ -113,13 +114,20 @@ def judged(
             for index, (_, verdict) in enumerate(found)
             if (task.mode, task.device) == (fault.mode, fault.device) and verdict.status not in ("pass", "skip")
         ]
+        if not wrong:
+            continue
         case_of = {case.question.case_id: case for case in cases}
         strategy_of = {strategy.name: strategy for strategy, _ in pairs}
+
+        def alone(index: int, case_of: Any = case_of, strategy_of: Any = strategy_of) -> tuple[str, Verdict]:
+            name, verdict = found[index]
+            return next(iter(ask(task, backend, dtype, [(strategy_of[name], case_of[verdict.case_id])])))
+
+        wrong = [index for index in wrong if alone(index)[1].status != "pass"]
         with fault.mended():
-            for index in wrong:
-                name, verdict = found[index]
-                again = list(ask(task, backend, dtype, [(strategy_of[name], case_of[verdict.case_id])]))
-                if again[0][1].status == "pass":
-                    found[index] = again[0]
-                    miscompiled.append(f"{name} {verdict.case_id} ({fault.name}): {verdict.message}")
+            again = {index: alone(index) for index in wrong}
+        for index, (name, verdict) in again.items():
+            if verdict.status == "pass":
+                miscompiled.append(f"{name} {verdict.case_id} ({fault.name}): {found[index][1].message}")
+                found[index] = name, verdict
     return found, miscompiled

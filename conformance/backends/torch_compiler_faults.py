@@ -15,6 +15,10 @@ from torch._inductor.codegen.cpp import OuterLoopFusedSchedulerNode
 
 from conformance.backends.answer import Codepath, CompilerFault
 
+TOGETHER: Callable[..., Any] = OuterLoopFusedSchedulerNode.check_outer_fusion_loop_level_attr
+CACHES = torch._inductor.config.fx_graph_cache, torch._functorch.config.enable_autograd_cache
+"""What is switched. A version of Torch without one of them fails here, and its faults are not known."""
+
 
 @contextmanager
 def loops_apart() -> Iterator[None]:
@@ -25,17 +29,16 @@ def loops_apart() -> Iterator[None]:
 
     What is compiled before is not used within, nor what is compiled within after.
     """
-    together: Callable[..., Any] = OuterLoopFusedSchedulerNode.check_outer_fusion_loop_level_attr
 
     def untiled(node: Any, kernels: Any, depth: int) -> bool:
         tiled = any(level.steps != 1 for kernel in kernels for level in kernel.loop_nest.loops[:depth])
-        return not tiled and bool(together(node, kernels, depth))
+        return not tiled and bool(TOGETHER(node, kernels, depth))
 
     torch._dynamo.reset()
     try:
         with (
             patch.object(OuterLoopFusedSchedulerNode, "check_outer_fusion_loop_level_attr", untiled),
-            torch._inductor.config.patch(fx_graph_cache=False, fx_graph_remote_cache=False),
+            torch._inductor.config.patch(fx_graph_cache=False),
             torch._functorch.config.patch(enable_autograd_cache=False),
         ):
             yield
