@@ -31,7 +31,7 @@ QUICK_XLA = {
     "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 "
     "--xla_cpu_parallel_codegen_split_count=1"
 }
-"""XLA compiles in half the time: a program meets a few numbers here, once. `conformance` judges it as it is by default."""
+"""XLA compiles in half the time, for programs that meet few numbers. `conformance` judges it as it is by default."""
 
 
 def groups(*names: str) -> list[str]:

@@ -234,7 +234,7 @@ NLL = (
     ),
     Clause(
         "A NaN or inf in a valid element gives a non-finite loss.",
-        "nll-nan-* nll-inf-prediction nll-inf-target nll-inf-both nll-minus-inf-prediction "
+        "nll-nan-* nll-inf-prediction nll-inf-target nll-inf-both nll-minus-inf-* "
         "nll-clamp-nan-prediction nll-saturated-nan-target",
         NOT_FINITE_NLL,
     ),

@@ -62,6 +62,14 @@ ARRAYS = (
         kind="value",
     ),
     option(
+        "ids-clamped",
+        L2,
+        "ids below 0 count as 0",
+        got("scope", "view", "view"),
+        _ids(lambda o, ids: o.larger(ids, 0 * ids)),
+        kind="value",
+    ),
+    option(
         "ids-of-the-next",
         L2,
         "each sample carries the id of its neighbour",

@@ -15,6 +15,7 @@ from conformance.liars.options import CHOICES
 from conformance.liars.photons import PHOTONS, nll
 from conformance.liars.poisson_parts import NLL_PARTS, poisson_loss
 from conformance.liars.rare import RARE
+from conformance.liars.signs import SIGNS
 
 MAE_TURNS = (
     "gradient-zero",
@@ -87,6 +88,7 @@ BANK: tuple[Liar, ...] = (
     *MISUSED,
     *COMBINED,
     *RARE,
+    *SIGNS,
 )
 
 

@@ -11,7 +11,7 @@ from conformance.liars.elements import mae
 from conformance.liars.liar import Liar, Loss, Make
 from conformance.liars.normalisation import l2
 from conformance.liars.operations import SAMPLE
-from conformance.liars.parts import PREDICTION, Change, Place, after, changed, instead, total
+from conformance.liars.parts import PREDICTION, Change, Place, after, changed, instead
 from conformance.liars.photons import nll
 from conformance.liars.poisson_parts import NLL_PARTS, poisson_loss
 from conformance.liars.sources import FIELD, seen
@@ -42,7 +42,8 @@ def _energy(o: SimpleNamespace, x: Any, axes: tuple[int, ...] = SAMPLE) -> Any:
     return o.broadcast(o.sum(x * x, axes), tuple(x.shape))
 
 
-def _is_infinite(x: Any) -> Any:
+def is_infinite(x: Any) -> Any:
+    """Return where a number is an infinity."""
     return (x == x) & (x - x != 0)
 
 
@@ -57,12 +58,7 @@ def _nan_on_both(o: SimpleNamespace, p: Any, t: Any, *_: Any) -> Operands:
 
 
 def _infinite_on_both(o: SimpleNamespace, p: Any, t: Any, *_: Any) -> Operands:
-    return _where_both(o, _is_infinite, p, t)
-
-
-def _minus_infinity_dropped(o: SimpleNamespace, p: Any, t: Any, *_: Any) -> Operands:
-    masked = _is_infinite(p) & (p < 0)
-    return o.where(masked, o.zeros(p), p), o.where(masked, o.zeros(t), t)
+    return _where_both(o, is_infinite, p, t)
 
 
 def _faint_dropped(o: SimpleNamespace, p: Any, t: Any, *_: Any) -> Operands:
@@ -89,17 +85,11 @@ def _everywhere(prefix: str) -> tuple[Liar, ...]:
                seen("nan_to_num")),
         given(prefix, "infinity-on-both-sides-is-0", "infinity on both sides, a hot pixel, counts as 0",
                _infinite_on_both, seen("nan_to_num")),
-        given(prefix, "minus-infinity-left-out", "a pixel of -inf in the prediction contributes 0",
-               _minus_infinity_dropped, seen("nan_to_num")),
         make(f"{prefix}largest-divided-out", "value", "divided and multiplied by the largest target of the batch: NaN "
              "where all is dark", seen("where"), after("reduce", _by_largest_and_back)),
         make(f"{prefix}mask-by-product", "value", "multiplied by the mask, NaN alone replaced before: inf times 0",
              seen("mask"), instead("enter", _nan_alone_cleaned), settings=MASKED),
     )  # fmt: skip
-
-
-def _lit_by_its_sum(place: Place, norm: Any, x: Any, side: str) -> Any:
-    return place.o.where(total(place, x) > 0, norm, 0 * norm + EPS)
 
 
 def _faint_norm_is_eps(place: Place, norm: Any, x: Any, side: str) -> Any:
@@ -134,8 +124,6 @@ PATCH = replace(
 )  # fmt: skip
 NORMALISED = (
     *_everywhere(""),
-    l2("lit-by-its-sum", "numerical", "a frame whose sum is not above 0 counts as dark: divided by eps", seen("eps"),
-       after("norm", _lit_by_its_sum)),
     l2("faint-norm-is-eps", "numerical", "a norm below 1e-9 counts as none: divided by eps", seen("eps"),
        after("norm", _faint_norm_is_eps)),
     l2("prediction-guarded-in-first-sample", "numerical", "eps bounds the first prediction's norm alone", seen("eps"),
