@@ -1,5 +1,6 @@
 """The command line: `run` judges the shipped codepaths, `check` anybody's loss, `gradients` compares the frameworks."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,7 @@ from conformance.parity import parity
 from conformance.report import require_report_path, tool_version
 from conformance.verdict import TIES, Verdict
 
+UNWRITTEN = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -198,9 +200,18 @@ def version(show: Annotated[bool, typer.Option("--version", help="print the vers
 
 
 def main() -> None:
-    """Run the command line; a ConformanceError becomes one line on stderr and its exit code."""
+    """Run the command line; a ConformanceError becomes one line on stderr and its exit code.
+
+    So does an output that cannot be written: 1 would say that something is not conformant.
+    """
     try:
         app()
     except ConformanceError as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(int(error.exit_code)) from error
+    except (OSError, SystemExit) as error:
+        unwritten = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(unwritten, OSError) or unwritten.errno not in UNWRITTEN:
+            raise
+        typer.echo(f"error: the output cannot be written ({unwritten}); this is no verdict", err=True)
+        os._exit(int(ExitCode.USAGE))  # the stream would be flushed once more, and fail again

@@ -140,9 +140,9 @@ def examine(
                 else:
                     alone = backend.value(codepath, own, dtype=dtype, device=device)
                     answer = replace(answers[0], value=alone.value, value_dtype=alone.dtype, misdeeds=alone.misdeeds)
-        except BackendError:
+        except (BackendError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # whatever a codepath raises is its verdict, not the judge's end
+        except BaseException as error:  # whatever a codepath raises is its verdict, not the judge's end
             text = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_MESSAGE]
             verdict = replace(unjudged, message=call + text)
             break

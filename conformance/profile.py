@@ -15,13 +15,13 @@ LAYOUTS = ("channels_first", "channels_last")
 INPUTS = ("amplitude", "scaled_amplitude", "scaled_intensity")
 MASKS = ("none", "keyword")
 CALLS = {"order": ORDERS, "layout": LAYOUTS, "inputs": INPUTS, "mask": MASKS}
-DECLARABLE = ("reduction", "domain", "scope", "gain", "constant", "rate_guard", "normaliser")
+DECLARABLE = ("reduction", "domain", "scope", "gain", "constant", "rate_guard", "normaliser", "wrt")
 """Options of the contract that a profile may declare; numbers keep their defaults or come with a case, but for
 `rate_floor`, which goes with a guard."""
 NO_OPTION = {
     "amplitude_l2_mae": ("constant", "rate_guard", "normaliser"),
     "amplitude_mae": ("scope", "gain", "constant", "rate_guard", "normaliser"),
-    "poisson_nll": ("domain", "scope", "gain"),
+    "poisson_nll": ("domain", "scope", "gain", "wrt"),
 }
 """Options that a loss does not have: declared, they would have a truth of nobody's."""
 TO_LAST = (0, 2, 3, 1)
@@ -140,6 +140,11 @@ def require_options(loss: str, profile: Profile) -> None:
         if choice != getattr(default, name):
             own = ", ".join(option for option in DECLARABLE if option not in NO_OPTION[loss])
             raise UsageError(f"--set {name}={choice}: {loss} has no such option, only {own}")
+    if profile.parameters.normaliser == "frozen_mean_intensity":
+        raise UsageError(
+            "--set normaliser=frozen_mean_intensity: divides by a constant of each experiment, which no convention "
+            "names; judge the loss undivided, normaliser=none"
+        )
     if loss == "poisson_nll" and profile.parameters.reduction == "sample":
         raise UsageError("--set reduction=sample: poisson_nll has no such reduction; sample_sum is its own")
 

@@ -17,6 +17,8 @@ from conformance.table import summarise
 from conformance.verdict import Verdict
 
 SCHEMA = 1
+BEGINNING = b'{"kind": "header"'
+"""How every report begins: a file that does not is somebody's, and is not replaced."""
 DISTRIBUTION = "ptycho-loss-oracle"
 
 
@@ -57,12 +59,17 @@ def require_report_path(path: Path) -> None:
     Raises
     ------
     UsageError
-        The folder is missing, or something other than a plain file stands there.
+        The folder is missing, or something stands there other than a plain file: one that is empty, or a report.
     """
     if not path.parent.is_dir():
         raise UsageError(f"report {path}: cannot write there, the folder {path.parent} is missing")
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise UsageError(f"report {path}: cannot write there, it is not a plain file")
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as stream:
+            beginning = stream.read(len(BEGINNING))
+        if beginning != BEGINNING:
+            raise UsageError(f"report {path}: is there already, and is no report; move it or name another file")
 
 
 def write_report(path: Path, head: Mapping[str, Any], verdicts: Sequence[Verdict], code: ExitCode) -> None:

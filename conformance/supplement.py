@@ -16,6 +16,10 @@ DEAD = 0.25
 """Share of the pixels that a mask leaves out."""
 EMPTY = 2
 """So many cases are asked with nothing valid in a sample, and in none."""
+SHARED: tuple[tuple[int, ...], ...] = ((), (0, 1), (1,), (0,), (2, 3), (0, 2, 3), (1, 2, 3))
+"""The axes that a mask has length 1 along, by turns: in full, one for all patterns, one for all channels, ..."""
+VIEWS, IDS = (0, 1, 0, 2, 1, 2), (2, -2, -1, 2**16 - 1, 2**24, 2**24 + 1)
+"""Which samples share a view, and its ids by turns: neighbours are one in 16 bits, float32, without sign or clamped."""
 PHASES = np.array([1, 1j, -1, -1j, 1 + 1j, 1 - 1j])
 """What makes fields of amplitudes, pixel by pixel: exact in every dtype."""
 
@@ -35,23 +39,27 @@ def _is_finite(question: Question) -> bool:
     return all(bool(np.all(np.isfinite(array))) for array in (question.prediction, question.target))
 
 
-def _mask(question: Question, odd: bool) -> Bool:
-    """Return a mask with dead pixels in every pattern that has two, and valid ones in each.
+def _mask(question: Question, shared: tuple[int, ...] = ()) -> Bool:
+    """Return a mask of length 1 along `shared` axes: patterns are dead as a whole, or in some pixels and not in others.
 
-    In full, or one for all patterns (`odd`). A number that is not finite is valid: it is not to be lost.
+    A number that is not finite is valid: it is not to be lost.
     """
     shape = question.prediction.shape
     valid = np.random.default_rng(shape).random(shape) >= DEAD
-    patterns = valid.reshape(*shape[:2], -1)
-    if patterns.shape[-1] > 1:
+    if 2 in shared:
+        number = np.arange(shape[0])[:, None] + np.arange(shape[1])
+        valid[:] = (number % 2 == 0)[..., None, None]
+    elif valid[0, 0].size > 1:
+        patterns = valid.reshape(*shape[:2], -1)
         patterns[..., 0], patterns[..., -1] = True, False
     seen = ~np.isfinite(question.prediction) | ~np.isfinite(question.target)
-    return valid[:1, :1] | seen.any((0, 1), keepdims=True) if odd else valid | seen
+    first = tuple(slice(1) if axis in shared else slice(None) for axis in range(valid.ndim))
+    return np.asarray(valid[first] | seen.any(shared, keepdims=True))
 
 
 def _nothing_valid(question: Question, everywhere: bool) -> Bool:
     """Return a mask without a valid pixel in the last sample, or in any."""
-    valid = _mask(question, odd=False)
+    valid = _mask(question)
     valid[slice(None) if everywhere else -1] = False
     return valid
 
@@ -60,10 +68,10 @@ def _field(array: Array) -> Array:
     return np.asarray(array * PHASES[np.arange(array.size) % PHASES.size].reshape(array.shape))
 
 
-def _declared(question: Question, options: Parameters, name: str, mask: Bool | None = None) -> Question:
+def _declared(question: Question, options: Parameters, name: str, mask: Bool | None = None, turn: int = 0) -> Question:
     """Return a plain question under declared options, at the scale that it has, whatever that was derived from.
 
-    Under a full mask dead pixels are NaN; under one that all patterns share they are hot. Views are interleaved.
+    By turns dead pixels are NaN, hot and infinite, and views are called other names. Views are interleaved.
     """
     scale = question.parameters.scale
     parameters = replace(options, scale=Scale(scale.value) if scale else None)
@@ -73,9 +81,10 @@ def _declared(question: Question, options: Parameters, name: str, mask: Bool | N
         mask = mask if mask is None or _is_finite(question) else np.ones_like(mask)  # the target is mirrored
     if mask is not None:
         hot = [2 * np.max(np.abs(array.real), initial=0.0, where=np.isfinite(array)) for array in pair]
-        dead = [hot[place] if mask.size < array.size else np.nan for place, array in enumerate(pair)]
+        dead = [(np.nan, number, np.inf)[(turn + turn // len(SHARED)) % 3] for number in hot]
         pair = [np.where(mask, array, number) for array, number in zip(pair, dead)]
-    ids = (np.arange(pair[0].shape[0], dtype=np.int32) % 2) * 40 - 7 if options.scope == "view" else None
+    views = np.resize(VIEWS, pair[0].shape[0])
+    ids = np.take(IDS, views + turn, mode="wrap").astype(np.int32) if options.scope == "view" else None
     return Question(f"{question.case_id}:{name}", question.loss, parameters, pair[0], pair[1], mask, ids)
 
 
@@ -85,16 +94,17 @@ def _questions(pool: Sequence[Case], loss: str, profile: Profile) -> Iterator[tu
     covered &= all(getattr(options, name) in choices for name, choices in MAPPED.items())
     plain = [case for case in pool if _is_plain(case, loss, profile)]
     several = [case for case in plain if case.question.prediction.shape[0] > 1 and _is_finite(case.question)]
-    for place, case in enumerate(plain):
+    for turn, case in enumerate(plain):
         question = case.question
         if options.domain == "intensity" and np.min([question.prediction, question.target]) < 0:
             continue
         if options.domain == "field" and any(np.any(np.isinf(x)) for x in (question.prediction, question.target)):
             continue  # inf i has no real part
         if not covered:
-            yield case, _declared(question, options, "declared")
+            yield case, _declared(question, options, "declared", turn=turn)
         if profile.mask == "keyword":
-            yield case, _declared(question, options, "masked", _mask(question, odd=place % 2 == 1))
+            mask = _mask(question, SHARED[turn % len(SHARED)])
+            yield case, _declared(question, options, "masked", mask, turn)
             if case in several[:EMPTY]:
                 for name, everywhere in (("sample-masked", False), ("all-masked", True)):
                     yield case, _declared(question, options, name, _nothing_valid(question, everywhere))

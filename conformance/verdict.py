@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from conformance.backends.answer import Answer, operand_dtype
-from conformance.case import Array, Case, Float64
+from conformance.case import Array, Bool, Case, Float64
 from conformance.subgradient import subgradient_margin
 from conformance.tolerance import Bounds, bounds, computing_dtype, loss_scale, narrowed_gradient
 from conformance.tolerance.inputs import components_of
@@ -72,14 +72,28 @@ def margins(actual: Float64, expected: Float64, tolerance: Float64) -> Float64:
     return np.where(hit, 0.0, np.where(usable & ~np.isnan(quotient), quotient, inf))
 
 
-def _asked(actual: Float64, expected: Float64, overflow: bool, judged: bool) -> tuple[Float64, Float64]:
+@lru_cache(maxsize=1024)
+def _beside_infinity(case: Case) -> Bool:
+    """Return which returned numbers the formula itself leaves finite: x / inf = 0 beside an infinite pixel.
+
+    There is none where one number is returned for all, nor where a valid pixel is NaN: that is in every norm.
+    """
+    question, value = case.question, case.truth.value
+    pair = [np.where(question.valid, array, 0) for array in (question.prediction, question.target)]
+    infinite = np.logical_or(*map(np.isinf, pair))
+    if value.ndim == 0 or any(bool(np.isnan(array).any()) for array in pair) or not infinite.any():
+        return np.zeros(value.shape, bool)
+    return np.logical_not(infinite if value.ndim == infinite.ndim else infinite.any((1, 2, 3)))
+
+
+def _asked(actual: Float64, expected: Float64, overflow: bool, unjudged: Bool | bool) -> tuple[Float64, Float64]:
     """Return both with 0 wherever the contract asks for no number, so that there is nothing to miss.
 
-    A NaN truth stands for a value that must not be finite, or for a gradient that is not `judged`; a finite value is
+    A NaN truth stands for a value that must not be finite, or for a number that is `unjudged`; a finite value is
     left against its NaN, which it misses whatever it is. Where intermediate numbers overflow, an answer that is not
     finite is right too; the gradient of such a value is not judged at all.
     """
-    free = np.isnan(expected) & (~np.isfinite(actual) | (not judged))
+    free = np.isnan(expected) & (~np.isfinite(actual) | unjudged)
     if overflow:
         free |= ~np.isfinite(actual)
     return np.where(free, 0.0, actual), np.where(free, 0.0, expected)
@@ -124,7 +138,7 @@ def _gradient_worst(
     case: Case, derived: Bounds, gradient: Array, tolerance: Float64, dtype: str, ties: str
 ) -> tuple[Worst, str]:
     truth = case.truth
-    actual, expected = _asked(components_of(gradient), components_of(truth.gradient), derived.overflow, judged=False)
+    actual, expected = _asked(components_of(gradient), components_of(truth.gradient), derived.overflow, unjudged=True)
     worst = worst_element(actual, expected, tolerance)
     if truth.sign is None or not case.has_ties or case.question.loss == "poisson_nll":
         return worst, ""
@@ -147,9 +161,9 @@ def element_margins(case: Case, answer: Answer, dtype: str) -> tuple[Float64, Fl
     if answer.gradient.dtype.kind != truth.gradient.dtype.kind:
         return None
     derived, of_value, of_gradient = tolerances(case, dtype)
-    value = margins(*_asked(answer.value, truth.value, derived.overflow, judged=True), of_value)
+    value = margins(*_asked(answer.value, truth.value, derived.overflow, _beside_infinity(case)), of_value)
     got, true = components_of(answer.gradient), components_of(truth.gradient)
-    gradient = margins(*_asked(got, true, derived.overflow, judged=False), of_gradient)
+    gradient = margins(*_asked(got, true, derived.overflow, unjudged=True), of_gradient)
     return value, gradient if gradient.ndim == question.prediction.ndim else gradient.max(axis=-1)
 
 
@@ -165,7 +179,7 @@ def judge_answer(case: Case, answer: Answer, dtype: str, ties: str) -> tuple[Sta
     if shapes != (question.value_shape, question.prediction.shape) or numbers != ("f", truth.gradient.dtype.kind):
         return "fail", inf, inf, "; ".join(faults)
     derived, value_tolerance, gradient_tolerance = tolerances(case, dtype)
-    value = worst_element(*_asked(answer.value, truth.value, derived.overflow, judged=True), value_tolerance)
+    value = worst_element(*_asked(answer.value, truth.value, derived.overflow, _beside_infinity(case)), value_tolerance)
     lost = derived.overflow and not np.all(np.isfinite(answer.value))
     gradient, hint = (
         (Worst(0.0), "") if lost else _gradient_worst(case, derived, answer.gradient, gradient_tolerance, dtype, ties)

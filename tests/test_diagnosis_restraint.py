@@ -56,6 +56,19 @@ def test_a_mask_that_is_ignored_is_told_from_one_that_is_inverted() -> None:
     assert found.said == ("liar mae-mask-ignored",)
 
 
+def test_what_is_not_a_number_throughout_is_no_evidence() -> None:
+    """A dark batch makes NaN of whatever it is divided by: the largest target, a mean, a norm."""
+    right = only("amplitude_mae")
+
+    def in_units_of_the_mean(p: Tensor, t: Tensor) -> Tensor:
+        unit = t.mean()
+        return right(p / unit, t / unit) * unit
+
+    found = diagnosis_of(in_units_of_the_mean, "amplitude_mae", dtype="float64")
+    assert found.said == ("unknown",)
+    assert any("mae-all-dark" in line for line in found.clues)
+
+
 def test_a_multiple_of_what_must_not_be_finite_is_none() -> None:
     def hidden(p: Tensor, t: Tensor, s: Tensor) -> Tensor:
         seen = torch.isfinite(p) & torch.isfinite(t)

@@ -13,10 +13,11 @@ import pytest
 from conformance import BackendError, UsageError, check_loss
 from conformance.backends import BACKENDS, MODES, load_backend
 from conformance.case import Parameters, Question, Scale
+from conformance.exit_codes import ExitCode
 from conformance.frames import read_frames
 from conformance.locate import locate
 from conformance.measured import intensity_scale
-from conformance.report import require_report_path
+from conformance.report import header, require_report_path, write_report
 from conformance.tolerance import bounds
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,7 +80,11 @@ def test_a_loss_that_exits_is_an_error_not_a_success(tmp_path: Path) -> None:
     def leave(p: Any, t: Any) -> Any:
         sys.exit(0)
 
-    assert {v.status for v in check_loss(leave, loss="amplitude_mae", cases=ONE).verdicts} == {"error"}
+    def stop(p: Any, t: Any) -> Any:
+        raise GeneratorExit
+
+    for loss in (leave, stop):
+        assert {v.status for v in check_loss(loss, loss="amplitude_mae", cases=ONE).verdicts} == {"error"}
     script = tmp_path / "script.py"
     script.write_text("import sys\ndef mae(p, t): return (p - t).abs().mean()\nsys.exit(0)\n")
     with pytest.raises(UsageError, match="SystemExit"):
@@ -245,6 +250,33 @@ def test_a_report_goes_to_a_plain_file_or_nowhere(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="cannot write there"):
             require_report_path(path)
     require_report_path(tmp_path / "new.jsonl")
+
+
+def test_a_report_replaces_a_report_and_no_other_file(tmp_path: Path) -> None:
+    mine, empty, old = (tmp_path / name for name in ("my_losses.py", "empty.jsonl", "old.jsonl"))
+    mine.write_text("def mae(p, t): return (p - t).abs().mean()\n")
+    empty.touch()
+    write_report(old, header({}, {}), [], ExitCode.NOTHING_CHECKED)
+    with pytest.raises(UsageError, match=r"my_losses\.py: is there already, and is no report"):
+        require_report_path(mine)
+    for path in (empty, old):
+        require_report_path(path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_an_output_that_cannot_be_written_is_not_a_verdict(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def mae(p, t): return (p - t).abs().mean()\n")
+    command = [sys.executable, "-m", "conformance", "check", str(tmp_path / "mine.py") + ":mae", "--loss"]
+    command += ["amplitude_mae", "--case", "mae-typical", "--dtype", "float64"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert "error: the output cannot be written" in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 2 and "error: the output cannot be written" in done.stderr, done.stderr
 
 
 def test_square_brackets_in_a_name_are_not_markup(tmp_path: Path) -> None:

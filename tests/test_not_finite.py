@@ -8,6 +8,7 @@ from torch import Tensor
 from conformance import check_loss
 from conformance.backends.answer import Answer
 from conformance.case import Case
+from conformance.profile import declare
 from conformance.verdict import judge_answer
 
 NOT_FINITE = ("*-nan-*", "*-inf-*")
@@ -52,6 +53,35 @@ def test_a_hidden_nan_is_found(loss: str, right: object, wrong: object) -> None:
     result = check_loss(wrong, loss=loss, cases=kept)  # type: ignore[arg-type]
     assert {verdict.status for verdict in result.verdicts} == {"fail"}
     assert "a valid pixel is not: wanted nan or inf" in result.summary
+
+
+@pytest.mark.parametrize("settings", [{"reduction": "none"}, {"reduction": "sample", "scope": "batch"}], ids=str)
+def test_the_formula_as_it_stands_is_finite_beside_an_infinity_and_not_at_it(settings: dict[str, str]) -> None:
+    """p / inf is 0: only the pixel itself is inf / inf. A NaN is in the norm, and everywhere that this divides."""
+    axes = (0, 1, 2, 3) if "scope" in settings else (1, 2, 3)
+
+    def unit(x: Tensor) -> Tensor:
+        return x / torch.linalg.vector_norm(x.double(), dim=axes, keepdim=True).clamp_min(2.0**-40)
+
+    def elements(p: Tensor, t: Tensor, hide: float | None = None) -> Tensor:
+        left, right = unit(p), unit(t)
+        if hide is not None:
+            left, right = (torch.where(x.isnan(), hide, x) for x in (left, right))
+        found = (left - right).to(p.dtype)
+        found = found * found.detach().sign()
+        return found.mean((1, 2, 3)) if settings["reduction"] == "sample" else found
+
+    profile = declare("contract", settings)
+    cases = ("l2-inf-*", "l2-minus-inf-*", "l2-nan-*")
+    assert check_loss(elements, loss="amplitude_l2_mae", cases=cases, profile=profile).conformant
+    result = check_loss(lambda p, t: elements(p, t, 0.0), loss="amplitude_l2_mae", cases=cases, profile=profile)
+    assert {verdict.status for verdict in result.verdicts} == {"fail"}
+
+    def norm_without_nan(p: Tensor, t: Tensor) -> Tensor:
+        return elements(*(torch.where(x.isnan() & (torch.arange(x.numel()) > 9).view(x.shape), 0.0, x) for x in (p, t)))
+
+    result = check_loss(norm_without_nan, loss="amplitude_l2_mae", cases=("l2-nan-*",), profile=profile)
+    assert not result.conformant
 
 
 def test_an_overflowing_norm_is_not_finite_or_right_but_never_a_silent_zero() -> None:

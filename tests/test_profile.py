@@ -11,6 +11,7 @@ from torch import Tensor
 from conformance import UsageError, check_loss
 from conformance.affine import affine, describe_map, under_profile
 from conformance.case import Case, Parameters, Question, Scale
+from conformance.codepaths import torch_losses
 from conformance.profile import PROFILES, declare
 from conformance.tolerance import ARITHMETICS
 
@@ -201,6 +202,7 @@ def test_every_profile_has_cases(case_of: dict[str, Case]) -> None:
         ("poisson_nll", {"scope": "patch"}),
         ("poisson_nll", {"domain": "field"}),
         ("poisson_nll", {"reduction": "sample"}),
+        ("poisson_nll", {"wrt": "target"}),
     ],
     ids=str,
 )
@@ -208,6 +210,24 @@ def test_an_option_that_the_loss_does_not_have_is_refused(loss: str, settings: d
     name = next(iter(settings))
     with pytest.raises(UsageError, match=f"--set {name}={settings[name]}: {loss} has no such"):
         check_loss(lambda p, t: p, loss=loss, profile=declare("contract", settings))
+
+
+def test_a_constant_of_each_experiment_is_nothing_that_a_convention_declares() -> None:
+    with pytest.raises(UsageError, match="--set normaliser=frozen_mean_intensity: divides by a constant"):
+        check_loss(
+            from_amplitudes, loss="poisson_nll", profile=declare("contract", {"normaliser": "frozen_mean_intensity"})
+        )
+
+
+@pytest.mark.parametrize("loss", ["amplitude_l2_mae", "amplitude_mae"])
+def test_a_target_cut_off_from_the_gradient_fails_where_that_is_declared(loss: str) -> None:
+    shipped, profile = getattr(torch_losses, loss), declare("contract", {"wrt": "target"})
+    result = check_loss(shipped, loss=loss, profile=profile)
+    assert result.conformant, result.summary
+    assert len(result.verdicts) > 30
+    result = check_loss(lambda p, t: shipped(p, t.detach()), loss=loss, profile=profile)
+    assert not result.conformant and "does not depend on the target through autograd" in result.summary
+    assert check_loss(lambda p, t: shipped(p, t.detach()), loss=loss).conformant, "it is asked where it is declared"
 
 
 @pytest.mark.parametrize("inputs", ["scaled_amplitude", "scaled_intensity"])

@@ -17,6 +17,8 @@ from conformance.profile import Profile, declare
 from conformance.supplement import supplement
 
 MASKED = {"mask": "keyword"}
+VIEWS = {"scope": "view", "reduction": "sample", "gain": "unit_rms"}
+"""Options that no golden case has together."""
 
 
 def mae(p: Tensor, t: Tensor) -> Tensor:
@@ -80,6 +82,29 @@ def _empty_sample(p: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
     return _masked(p, t, valid, distance).sum((1, 2, 3)) / valid.sum((1, 2, 3))
 
 
+def _mask_of_channels_miscounted(p: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
+    if mask is None:
+        return torch_losses.amplitude_l2_mae(p, t, scope="patch")
+    total = torch_losses.amplitude_l2_mae(p, t, mask=mask, scope="patch", reduction="sum")
+    return total / mask.expand(*p.shape[:2], *mask.shape[2:]).sum().clamp_min(1)
+
+
+def _mask_of_the_first_sample(p: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
+    if mask is not None and mask.shape[1] == 1 and p.shape[1] > 1:
+        mask = mask[:1]
+    return torch_losses.amplitude_l2_mae(p, t, mask=mask, reduction="sum")
+
+
+def _infinity_times_the_mask(p: Tensor, t: Tensor, mask: Tensor | None = None) -> Tensor:
+    valid = torch.ones_like(p, dtype=torch.bool) if mask is None else mask.expand_as(p)
+    p, t = (torch.where(x.isnan() & ~valid, 0.0, x) * valid for x in (p, t))
+    return distance(unit(p, (2, 3)), unit(t, (2, 3))).sum() / valid.sum().clamp_min(1)
+
+
+def _ids(change: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    return lambda p, t, view_ids: torch_losses.amplitude_l2_mae(p, t, view_ids=change(view_ids), **VIEWS)
+
+
 WRONG: dict[str, tuple[str, Callable[..., Any], dict[str, str]]] = {
     "mask-ignored": ("amplitude_mae", _ignored_unless_all, MASKED),
     "mask-ignored-in-a-sum": (
@@ -122,6 +147,14 @@ WRONG: dict[str, tuple[str, Callable[..., Any], dict[str, str]]] = {
         ),
         {"scope": "view", "domain": "field"},
     ),
+    "mask-of-channels-miscounted": ("amplitude_l2_mae", _mask_of_channels_miscounted, {**MASKED, "scope": "patch"}),
+    "mask-of-the-first-sample": ("amplitude_l2_mae", _mask_of_the_first_sample, {**MASKED, "reduction": "sum"}),
+    "infinity-times-the-mask": ("amplitude_l2_mae", _infinity_times_the_mask, {**MASKED, "scope": "patch"}),
+    "ids-of-16-bits": ("amplitude_l2_mae", _ids(lambda ids: ids & 0xFFFF), VIEWS),
+    "ids-in-float32": ("amplitude_l2_mae", _ids(lambda ids: ids.float().int()), VIEWS),
+    "ids-without-their-sign": ("amplitude_l2_mae", _ids(torch.abs), VIEWS),
+    "ids-clamped": ("amplitude_l2_mae", _ids(lambda ids: ids.clamp_min(0)), VIEWS),
+    "the-first-view-or-not": ("amplitude_l2_mae", _ids(lambda ids: (ids != ids[0]).int()), VIEWS),
     "mask-ignored-by-patch-norms": ("amplitude_l2_mae", _patch_without_its_mask, {**MASKED, "scope": "patch"}),
     "not-even-a-field": ("amplitude_mae", lambda p, t: 7 * (p.abs() - t.abs()).square().sum(), {"domain": "field"}),
     "channels-summed": ("amplitude_mae", lambda p, t: distance(p, t).mean((2, 3)).sum(1), {"reduction": "sample"}),
@@ -153,6 +186,8 @@ SETTINGS: list[tuple[str, dict[str, str]]] = [
     ("amplitude_mae", {"domain": "intensity", "reduction": "sample"}),
     ("amplitude_l2_mae", {**MASKED, "scope": "patch", "gain": "unit_rms"}),
     ("amplitude_l2_mae", {"scope": "view"}),
+    ("amplitude_l2_mae", VIEWS),
+    ("amplitude_l2_mae", {**MASKED, "reduction": "none"}),
     ("poisson_nll", MASKED),
     ("poisson_nll", {**MASKED, "reduction": "sum", "constant": "lgamma"}),
     ("amplitude_l2_mae", {"domain": "field", "reduction": "none", "scope": "batch"}),

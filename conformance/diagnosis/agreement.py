@@ -31,7 +31,10 @@ class Agreement:
     relative: float = 0.0
     """Largest difference over the largest magnitude."""
     sharpness: float = 0.0
-    """How many times closer the two are to each other than one of them is to the truth; infinite for a shared form."""
+    """How many times closer the two are to each other than one of them is to the truth.
+
+    Infinite for a shared form: a dtype, a finite number where none should be, NaN in some elements and not in others.
+    """
 
     def joined(self, other: "Agreement") -> "Agreement":
         """Return the agreement on two cases together."""
@@ -56,7 +59,8 @@ def _agreement(got: Float64, other: Float64, truth: Float64, tolerance: Float64,
         return None
     floor = np.maximum(rounding, apart)
     sharpness = float(np.max(np.where(floor > 0, error / np.where(floor > 0, floor, 1), 0.0), initial=0.0))
-    if np.any((finite != known) | (~finite & ~(got == truth))):
+    invented, lost = finite & ~known, ~finite & ~(got == truth)
+    if np.any(invented) or (np.any(lost) and np.any(finite)):  # NaN throughout is what many mistakes come to
         sharpness = inf
     return Agreement(float(np.max(apart, initial=0.0)) / largest if largest else 0.0, sharpness)
 

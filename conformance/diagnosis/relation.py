@@ -160,7 +160,9 @@ def _holds_again(subject: Subject, value: Multiple, gradient: Multiple) -> bool:
         how = {"dtype": subject.dtype, "mode": subject.mode, "device": subject.device}
         try:
             answer = second_answer(subject.backend, codepath_of(one.case.question), one.case, **how)
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             return False
         for name, multiple in (("value", value), ("gradient", gradient)):
             sample = _sample(one, answer, subject.dtype, name)
