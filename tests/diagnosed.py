@@ -63,7 +63,7 @@ def subject_of(liar: Liar, backend: Backend, pool: Sequence[Case], dtype: str) -
 
 def causes(subject: Subject, pool: Sequence[Case], bank: Sequence[Liar]) -> list[Finding]:
     """Return what `diagnose` finds, without its clues."""
-    return [*other_conventions(subject, pool)[0], *known_liars(subject, bank, pool), *linear_relation(subject)]
+    return [*other_conventions(subject, pool)[0], *known_liars(subject, bank, pool), *linear_relation(subject, pool)]
 
 
 def is_right(liar: Liar, finding: Finding) -> bool:

@@ -44,7 +44,7 @@ def test_another_convention_is_named_with_what_declares_it_and_the_map() -> None
     found = diagnosis_of(summed_per_sample, "poisson_nll")
     assert found.said == ("convention reduction=sample_sum constant=lgamma",)
     text = "\n".join(found.lines)
-    assert "--profile torch-sample-sum-lgamma makes it conformant in float64: 46 golden cases" in text
+    assert "--profile torch-sample-sum-lgamma makes it conformant in float64: 47 golden cases" in text
     assert "alpha = [C H W] / [1]" in text and "[sum lgamma(k + 1)]" in text
     declared = check_loss(summed_per_sample, loss="poisson_nll", profile="torch-sample-sum-lgamma")
     assert declared.conformant
@@ -63,7 +63,7 @@ def test_norms_over_the_batch_are_a_convention_with_few_golden_cases() -> None:
     found = diagnosis_of(right, "amplitude_l2_mae")
     assert found.said[0] == "convention scope=batch"
     assert found.findings[0].evidence == (
-        "--set scope=batch makes it conformant in float64: 4 golden cases; and in all 50 that were asked it is right "
+        "--set scope=batch makes it conformant in float64: 4 golden cases; and in all 52 that were asked it is right "
         "under that convention",
     )
 
@@ -106,7 +106,7 @@ def test_a_fault_under_another_convention_is_recognised_in_its_terms() -> None:
     assert diagnosis_of(loss, "poisson_nll", profile="torch-sample-sum").said == ("liar log-plain",)
     undeclared = diagnosis_of(loss, "poisson_nll")
     assert undeclared.said == ("unknown",)
-    assert undeclared.clues[0].startswith("with --profile torch-sample-sum all but 2 of 46 cases pass: nll-infinite")
+    assert undeclared.clues[0].startswith("with --profile torch-sample-sum all but 2 of 47 cases pass: nll-infinite")
 
 
 def test_keras_arguments_in_the_contract_s_order_are_recognised() -> None:

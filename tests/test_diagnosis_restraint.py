@@ -69,6 +69,17 @@ def test_what_is_not_a_number_throughout_is_no_evidence() -> None:
     assert any("mae-all-dark" in line for line in found.clues)
 
 
+def test_a_factor_holds_in_the_cases_that_were_not_asked_too() -> None:
+    """All five are 8 x 8: H is 8 there."""
+    right, cases = only("amplitude_mae"), ("typical", "near", "equal", "signed", "bit-exact")
+    few = {"dtype": "float64", "cases": [f"mae-{name}" for name in cases]}
+    found = diagnosis_of(lambda p, t: right(p, t) * p.shape[2], "amplitude_mae", **few)
+    assert found.said == ("unknown",)
+    found = diagnosis_of(lambda p, t: right(p, t) * 8, "amplitude_mae", **few)
+    assert found.said == ("factor value 8, gradient 8",)
+    assert any("that were not asked" in text for text in found.findings[0].evidence)
+
+
 def test_a_multiple_of_what_must_not_be_finite_is_none() -> None:
     def hidden(p: Tensor, t: Tensor, s: Tensor) -> Tensor:
         seen = torch.isfinite(p) & torch.isfinite(t)

@@ -39,7 +39,7 @@ def diagnose(subject: Subject, pool: Sequence[Case], bank: Iterable[Liar]) -> Di
     if faults := compiler_faults(subject):
         return Diagnosis(subject.backend.name, subject.dtype, subject.mode, tuple(faults), clues(subject))
     conventions, near = other_conventions(subject, pool)
-    found = (*conventions, *known_liars(subject, bank, pool), *linear_relation(subject))
+    found = (*conventions, *known_liars(subject, bank, pool), *linear_relation(subject, pool))
     said = (*where_compiled(subject), *((near,) if near and not found else ()), *clues(subject))
     return Diagnosis(subject.backend.name, subject.dtype, subject.mode, found, said)
 

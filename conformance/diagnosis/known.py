@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from conformance.affine import MAPPED, affine, under_profile
+from conformance.affine import MAPPED, affine
 from conformance.backends import COMPILED, Backend, Codepath
 from conformance.case import Case, Parameters, Question
 from conformance.diagnosis.agreement import Agreement, examinations_agree, sharp
 from conformance.diagnosis.findings import Finding
-from conformance.diagnosis.subject import CodepathOf, Subject
+from conformance.diagnosis.subject import CodepathOf, Subject, not_asked
 from conformance.judge import Examination, examine
 from conformance.liars.liar import Liar
 from conformance.liars.score import HONEST
-from conformance.profile import Profile, is_asked
+from conformance.profile import Profile
 
 
 @cache
@@ -125,14 +125,6 @@ def _candidates(subject: Subject, bank: Iterable[Liar]) -> list[Liar]:
     ]
 
 
-def _not_asked(subject: Subject, pool: Sequence[Case]) -> list[Examination]:
-    """Examine the codepath on those golden cases that it was not asked: a few alone are easily agreed upon."""
-    asked = {one.case.question.case_id for one in subject.examinations}
-    own = [case for case in pool if is_asked(case.question, subject.loss, subject.profile)]
-    found = [case for case in under_profile(own, subject.profile) if case.question.case_id not in asked]
-    return [one for one in map(subject.again, found) if one.verdict.status != "skip"]
-
-
 def right_but_for_its_form(subject: Subject) -> bool:
     """Return whether the right formula, as it stands, answers as the codepath does: then no lie explains anything.
 
@@ -162,7 +154,7 @@ def known_liars(subject: Subject, bank: Iterable[Liar], pool: Sequence[Case]) ->
         if parts is None or not sharp(parts):
             continue
         if others is None:
-            others = [] if subject.ships_here else _not_asked(subject, pool)
+            others = [] if subject.ships_here else not_asked(subject, pool)
         more = [one for one in others if _can_be_asked(liar, one.case.question, subject.profile)]
         if more and _examined(liar, subject, more) is None:
             continue

@@ -7,10 +7,10 @@ from math import isfinite, prod
 import numpy as np
 
 from conformance.backends import Answer
-from conformance.case import Float64, Question
+from conformance.case import Case, Float64, Question
 from conformance.diagnosis.agreement import BOTH_ROUND, LEAK
 from conformance.diagnosis.findings import Finding
-from conformance.diagnosis.subject import Subject
+from conformance.diagnosis.subject import Subject, not_asked
 from conformance.judge import Examination, second_answer
 from conformance.tolerance import ARITHMETICS, computing_dtype
 from conformance.tolerance.inputs import components_of
@@ -171,10 +171,22 @@ def _holds_again(subject: Subject, value: Multiple, gradient: Multiple) -> bool:
     return True
 
 
-def linear_relation(subject: Subject) -> list[Finding]:
+def _on_the_others(subject: Subject, others: Sequence[Examination], value: Multiple, gradient: Multiple) -> int | None:
+    """Return on how many answers to cases that were not asked both multiples hold; None where one does not."""
+    count = 0
+    for name, multiple in (("value", value), ("gradient", gradient)):
+        samples = _samples(others, subject.dtype, name)
+        if samples is None or not all(sample.fits(multiple.at(sample.question)) for sample in samples):
+            return None
+        count = len(samples)
+    return count
+
+
+def linear_relation(subject: Subject, pool: Sequence[Case]) -> list[Finding]:
     """Return how value and gradient are multiples of the true ones, if they are in every answer, and not both by 1.
 
-    One factor for both is said wherever it fits both: the two estimates differ by rounding.
+    The golden cases that were not asked are asked too: shapes that few cases share explain many a factor. One factor
+    for both is said wherever it fits both: the two estimates differ by rounding.
     """
     values, gradients = (_samples(subject.examinations, subject.dtype, name) for name in ("value", "gradient"))
     value, gradient = (None if samples is None else _fit(samples) for samples in (values, gradients))
@@ -185,6 +197,10 @@ def linear_relation(subject: Subject) -> list[Finding]:
     if value.multiple != ONE and all(one.fits(value.multiple.at(one.question)) for one in gradients):
         gradient = value
     if value.multiple == ONE and gradient.multiple == ONE:
+        return []
+    others = [] if subject.ships_here else not_asked(subject, pool)
+    verified = _on_the_others(subject, others, value.multiple, gradient.multiple)
+    if verified is None:
         return []
     digits = 12 if subject.dtype == "float64" else 6
     told = [("value", value.multiple), ("gradient", gradient.multiple)]
@@ -198,4 +214,5 @@ def linear_relation(subject: Subject) -> list[Finding]:
     name = ", ".join(f"{name} {multiple.described(digits)}" for name, multiple in told)
     decisive = gradient if value.multiple == ONE else value
     evidence = f"fitted on {decisive.fitted} answers, verified on {decisive.verified} others"
+    evidence += f", and on {verified} to cases that were not asked" if verified else ""
     return [Finding("factor", name, sentence, (evidence,))]

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from conformance.affine import under_profile
 from conformance.backends import Backend, Codepath
 from conformance.case import Case, Question
 from conformance.judge import Examination, examine
-from conformance.profile import Profile
+from conformance.profile import Profile, is_asked
 
 CodepathOf = Callable[[Question], Codepath]
 
@@ -78,6 +79,14 @@ class Subject:
                 device=self.device,
                 ties=self.ties,
             )
+
+
+def not_asked(subject: Subject, pool: Sequence[Case]) -> list[Examination]:
+    """Examine the codepath on those golden cases that it was not asked: a few alone are easily agreed upon."""
+    asked = {one.case.question.case_id for one in subject.examinations}
+    own = [case for case in pool if is_asked(case.question, subject.loss, subject.profile)]
+    found = [case for case in under_profile(own, subject.profile) if case.question.case_id not in asked]
+    return [one for one in map(subject.again, found) if one.verdict.status != "skip"]
 
 
 SAME_AS_EAGER = ("compile", "function", "xla", "jit", "grad_of_jit", "vmap", "func")
