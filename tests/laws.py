@@ -103,10 +103,15 @@ def _sign(numbers: Array) -> Array:
 def side(framework: str, asked: Question, dtype: str, mode: str | None = None) -> Side:
     """Ask a shipped loss, and derive the tolerances of its answer from the question."""
     got = answer(framework, asked, dtype, mode)
+    derived = tolerances_of(asked, dtype)
+    return Side(got.value, components_of(got.gradient), derived.value, derived.gradient, derived)
+
+
+def tolerances_of(asked: Question, dtype: str) -> Bounds:
+    """Derive the tolerances of an answer from the question."""
     arrays = (asked.prediction, asked.target, asked.mask, asked.view_ids)
     content = tuple(None if array is None else (array.shape, array.tobytes()) for array in arrays)
-    derived = _derived(_Key((asked.loss, asked.parameters, content), asked), dtype)
-    return Side(got.value, components_of(got.gradient), derived.value, derived.gradient, derived)
+    return _derived(_Key((asked.loss, asked.parameters, content), asked), dtype)
 
 
 class _Key:

@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from laws import question, require_near, tolerances_of
 from reference_losses import L2, MAE, Loss, complex_data, data, groups
+from reference_near import BOTH, asked_by, require_same
 
 import oracle
 
@@ -31,19 +33,19 @@ def test_each_scope_is_the_formula_group_by_group(name: str, gain: str, side: st
         s = sign * np.sign(difference)
         slope[here] = weight / norm * (s - x[here] / norm * np.sum(s * x[here] / norm))
     got = oracle.evaluate(partial(L2[name], gain=gain), p, t, wrt=side)
-    np.testing.assert_allclose(got.value, elements.sum(), rtol=1e-14)
-    np.testing.assert_allclose(got.gradient, slope, rtol=1e-11, atol=1e-17)
+    require_same(asked_by(partial(L2[name], gain=gain), p, t, wrt=side), got, elements.sum(), slope)
 
 
 @pytest.mark.parametrize("ids", [[0, 1, 0], [5, 5, 5], [-(2**40), 2**40, 0]], ids=["two", "one", "64-bit"])
 def test_a_view_is_its_samples_alone(ids: list[int]) -> None:
-    p, t = (jnp.asarray(x, jnp.float32) for x in data(2))
+    p, t = (x.astype(np.float32) for x in data(2))
     loss = partial(oracle.amplitude_l2_mae, reduction="none")
     alone = jax.jit(partial(loss, scope="batch"))
-    together = np.asarray(loss(p, t, scope="view", view_ids=np.array(ids)))
+    together = np.asarray(loss(jnp.asarray(p), jnp.asarray(t), scope="view", view_ids=np.array(ids)))
     for view in set(ids):
         own = np.array(ids) == view
-        np.testing.assert_allclose(together[own], alone(p[own], t[own]), rtol=1e-5, atol=1e-8)
+        asked = question("amplitude_l2_mae", p[own], t[own], scope="batch", reduction="none")
+        require_near(together[own], alone(p[own], t[own]), BOTH * tolerances_of(asked, "float32").value, "value")
 
 
 def test_a_nan_in_one_view_stays_there() -> None:
@@ -99,8 +101,7 @@ def test_domains_take_the_modulus_and_nothing_at_zero(loss: Loss, domain: str) -
     expected = oracle.evaluate(loss, p, t)
     for mode in ("eager", "jit"):
         got = oracle.evaluate(partial(loss, domain=domain), z, w, mode=mode)
-        np.testing.assert_allclose(got.value, expected.value, rtol=1e-14)
-        np.testing.assert_allclose(got.gradient, expected.gradient * chain, rtol=1e-10, atol=1e-16)
+        require_same(asked_by(partial(loss, domain=domain), z, w), got, expected.value, expected.gradient * chain)
         assert np.all(got.gradient[p == 0] == 0)
 
 
