@@ -7,8 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 import conformance.check
+from conformance.affine import under_profile
 from conformance.cli import app
 from conformance.codepaths import torch_losses
+from conformance.golden import GoldenSet
+from conformance.profile import PROFILES
 from conformance.report import read_report
 
 SQUARED = """
@@ -24,13 +27,20 @@ def _check(tmp_path: Path, *more: str) -> Any:
     return CliRunner().invoke(app, command)
 
 
-def test_a_failing_loss_is_told_what_it_resembles(tmp_path: Path) -> None:
+@pytest.fixture
+def asked(golden: GoldenSet) -> int:
+    """How many golden cases a loss of the default convention is asked."""
+    own = [case for case in golden.cases if case.question.loss == "amplitude_l2_mae"]
+    return len(under_profile(own, PROFILES["contract"]))
+
+
+def test_a_failing_loss_is_told_what_it_resembles(tmp_path: Path, asked: int) -> None:
     done = _check(tmp_path)
     assert done.exit_code == 1
     assert "diagnosis (torch float64 eager):" in done.stdout
     assert "agrees with the known wrong loss 'norm-detached'" in done.stdout
     assert sum(line.startswith("fail ") for line in done.stdout.splitlines()) == 3
-    assert done.stdout.splitlines()[-1].startswith("NOT conformant: 50 verdicts")
+    assert done.stdout.splitlines()[-1].startswith(f"NOT conformant: {asked} verdicts")
 
 
 def test_without_it_the_failures_are_shown_at_length(tmp_path: Path) -> None:
@@ -40,7 +50,7 @@ def test_without_it_the_failures_are_shown_at_length(tmp_path: Path) -> None:
 
 
 def test_a_diagnosis_that_fails_costs_neither_report_nor_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("on purpose")
@@ -49,7 +59,7 @@ def test_a_diagnosis_that_fails_costs_neither_report_nor_exit_code(
     done = _check(tmp_path, "--report", str(tmp_path / "report.jsonl"))
     assert done.exit_code == 1
     assert "no diagnosis: it ended in ZeroDivisionError: on purpose" in done.stdout
-    assert len(read_report(tmp_path / "report.jsonl")[1]) == 50
+    assert len(read_report(tmp_path / "report.jsonl")[1]) == asked
 
 
 def test_a_shipped_codepath_that_was_changed_is_not_explained_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
