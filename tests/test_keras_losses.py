@@ -1,6 +1,7 @@
 """The Keras objects: the functions' numbers, weights, masks, precision, configuration; training is tested beside."""
 
 import json
+import math
 import runpy
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import plain_formulas as plain
 import pytest
 import tensorflow as tf
+from roundings import apart, require_close
 
 from conformance.codepaths import LossConfig, keras_losses, keras_reduction, tensorflow_losses
 from conformance.codepaths.config import MAE_REDUCTIONS, NLL_REDUCTIONS
@@ -32,8 +34,9 @@ OBJECTS = {
 }
 
 
-def close(actual: Any, expected: Any, relative: float = 1e-12) -> None:
-    np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=relative)
+def close(actual: Any, expected: Any, dtype: str = "float64") -> None:
+    """Two sums: a norm's and the reduction's."""
+    require_close(actual, expected, apart(2 * math.prod(SHAPE), dtype), expected)
 
 
 @pytest.mark.parametrize("mask", [None, DETECTOR, np.zeros((1, 4, 5, 2))], ids=["whole", "detector", "nothing"])
@@ -41,7 +44,7 @@ def close(actual: Any, expected: Any, relative: float = 1e-12) -> None:
 def test_every_reduction_is_the_one_of_the_functions(dtype: str, mask: np.ndarray | None) -> None:
     valid = plain.everywhere(mask, SHAPE)
     y_true, y_pred = (tf.cast(np.where(valid, array, np.nan), dtype) for array in (T, P))
-    relative = 1e-13 if dtype == "float64" else 2e-6
+    computing = "float64" if dtype == "float64" else "float32"
     for scope in ("none", "l2_sample", "l2_patch", "l2_batch"):
         for reduction in MAE_REDUCTIONS:
             config = LossConfig(scope, mae_reduction=reduction, intensity_scale=2.0)
@@ -52,15 +55,15 @@ def test_every_reduction_is_the_one_of_the_functions(dtype: str, mask: np.ndarra
                 wanted = tensorflow_losses.amplitude_l2_mae(
                     y_true, y_pred, mask=mask, reduction=reduction, scope=scope.removeprefix("l2_")
                 )
-            assert value.dtype == wanted.dtype == ("float64" if dtype == "float64" else "float32")
-            close(value, wanted, relative)
+            assert value.dtype == wanted.dtype == computing
+            close(value, wanted, computing)
     for reduction in NLL_REDUCTIONS:
         config = LossConfig(nll_reduction=reduction, nll_constant="saturated", intensity_scale=2.0)
         value = keras_losses.build_losses(config, mask=mask).nll(y_true, y_pred)
         wanted = tensorflow_losses.poisson_nll(
             y_true, y_pred, 2.0, mask=mask, reduction=reduction, constant="saturated"
         )
-        close(value, wanted, relative)
+        close(value, wanted, computing)
 
 
 def test_build_losses_passes_every_field_on() -> None:
@@ -99,7 +102,7 @@ def test_the_field_domain() -> None:
             again = keras.losses.deserialize(keras.losses.serialize(loss))
             value = again(y_true, y_pred, DRAW.random(3))
             assert value.dtype == precision
-            close(again(y_true, y_pred), type(loss)()(tf.abs(y_true), tf.abs(y_pred)), 1e-5)
+            close(again(y_true, y_pred), type(loss)()(tf.abs(y_true), tf.abs(y_pred)), precision)
 
 
 ELEMENTS = np.abs(P - T)
@@ -126,10 +129,10 @@ def test_sample_weights_of_elements_leave_the_divisor(name: str, masked: bool) -
         ("none", weighted),
     ):
         loss = keras_losses.AmplitudeMAE(mask=DETECTOR if masked else None, reduction=reduction)
-        close(loss(T, P, weight), wanted, 1e-13)
+        close(loss(T, P, weight), wanted)
     loss = keras_losses.AmplitudeMAE(mask=DETECTOR if masked else None, reduction="mean_with_sample_weight")
-    close(loss(T, P, weight), weighted.sum() / full[valid].sum(), 1e-13)
-    close(loss(T, P), ELEMENTS[valid].mean(), 1e-13)
+    close(loss(T, P, weight), weighted.sum() / full[valid].sum())
+    close(loss(T, P), ELEMENTS[valid].mean())
 
 
 @pytest.mark.parametrize("per", ["sample_mean", "sample_sum"])
@@ -138,7 +141,7 @@ def test_sample_weights_of_samples_leave_the_divisor(per: str) -> None:
     sums = np.where(VALID, ELEMENTS, 0).sum((1, 2, 3)) / (VALID[0].sum() if per == "sample_mean" else 1)
     for given in (weight, weight[:, None], weight[:, None, None, None], tf.constant(weight, tf.float32)):
         loss = keras_losses.AmplitudeMAE(mask=DETECTOR, per=per)
-        close(loss(T, P, given), np.mean(weight * sums), 1e-13)
+        close(loss(T, P, given), np.mean(weight * sums))
 
 
 @pytest.mark.parametrize(
@@ -164,11 +167,11 @@ def test_a_layer_mask_of_pixels_counts_each_of_their_channels(reduction: str, ch
     y_pred._keras_mask = tf.constant(hidden)
     seen = np.broadcast_to(hidden, SHAPE)
     loss = keras_losses.AmplitudeMAE(reduction=reduction)
-    close(loss(T, y_pred), ELEMENTS[seen].mean(), 1e-13)
+    close(loss(T, y_pred), ELEMENTS[seen].mean())
     weight = WEIGHTS["samples"]
     full = np.broadcast_to(weight[:, None, None, None], SHAPE)
     divisor = full[seen].sum() if reduction == "mean_with_sample_weight" else seen.sum()
-    close(loss(T, y_pred, weight), (full * ELEMENTS)[seen].sum() / divisor, 1e-13)
+    close(loss(T, y_pred, weight), (full * ELEMENTS)[seen].sum() / divisor)
 
 
 @pytest.mark.parametrize("dtype", [None, "float64", "float16", "bfloat16", "mixed_float16"])

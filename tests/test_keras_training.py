@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from roundings import apart, require_close
 
 from conformance.codepaths import keras_losses, tensorflow_losses
 
@@ -14,6 +15,8 @@ SIZE = (6, 6, 2)
 DRAW = np.random.default_rng(1)
 IMAGES = (DRAW.random((5, *SIZE)) + 0.25).astype("f4")
 MASK = DRAW.random((1, 6, 6, 1)) < 0.8
+OF_A_MEAN = apart(3 * IMAGES.size, "float32")
+"""A norm over the images, and a mean of them; a network sums over fewer numbers than that."""
 LOSSES: dict[str, Any] = {
     "l2-sample": lambda: keras_losses.AmplitudeL2MAE("unit_rms", mask=MASK),
     "l2-patch-intensity": lambda: keras_losses.AmplitudeL2MAE("unit_rms", scope="patch", domain="intensity"),
@@ -55,7 +58,7 @@ def test_batches_of_unequal_size_each_have_their_own_mean() -> None:
     model = network()
     model.compile("sgd", loss=keras_losses.AmplitudeMAE(mask=MASK))
     whole = tensorflow_losses.amplitude_mae(IMAGES, model(IMAGES), mask=MASK)
-    assert abs(model.evaluate(IMAGES, IMAGES, batch_size=2, verbose=0) / float(whole) - 1) < 1e-5
+    require_close(model.evaluate(IMAGES, IMAGES, batch_size=2, verbose=0), whole, OF_A_MEAN)
 
 
 @pytest.mark.parametrize("policy", ["float64", "mixed_float16", "mixed_bfloat16"])
@@ -69,7 +72,7 @@ def test_dtype_policies(name: str, policy: str) -> None:
     value = loss(IMAGES, prediction)
     assert value.dtype == ("float64" if policy == "float64" else "float32")
     wide = tf.cast(prediction, value.dtype)
-    assert abs(float(value) / float(loss(tf.cast(IMAGES, value.dtype), wide)) - 1) < 1e-14
+    require_close(value, loss(tf.cast(IMAGES, value.dtype), wide), apart(IMAGES.size, value.dtype.name))
 
 
 def test_sample_weights_in_fit_are_one_per_sample() -> None:
@@ -78,7 +81,7 @@ def test_sample_weights_in_fit_are_one_per_sample() -> None:
     weights = np.array([0.0, 2.0, 1.0, 0.5, 4.0], "f4")
     each = tensorflow_losses.amplitude_mae(IMAGES, model(IMAGES), reduction="sample").numpy()
     value = model.evaluate(IMAGES, IMAGES, sample_weight=weights, batch_size=5, verbose=0)
-    assert abs(value / np.mean(weights * each) - 1) < 1e-5
+    require_close(value, np.mean(weights * each), OF_A_MEAN)
 
 
 class ByView(keras.Model):  # type: ignore[misc]  # Keras ships no types
@@ -105,4 +108,5 @@ def test_norms_over_views_from_a_custom_train_step(jit: bool) -> None:
         IMAGES, model((IMAGES, views)), scope="view", view_ids=views, gain="unit_rms"
     )
     history = model.fit((IMAGES, views), IMAGES, epochs=3, batch_size=5, shuffle=False, verbose=0).history["view_mae"]
-    assert abs(history[0] / float(start) - 1) < 1e-5 and history[2] < history[0]
+    require_close(history[0], start, OF_A_MEAN)
+    assert history[2] < history[0]

@@ -7,12 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from laws import require_near, tolerances_of
 from reference_losses import Loss, data, every_code, every_loss
-from reference_near import asked_by, require_same
+from reference_near import BOTH, asked_by, require_same
+from roundings import SHORT, apart, narrowed, require_close
 
 import oracle
 
 pytestmark = pytest.mark.usefixtures("strict_promotion")
+THREE_SUMS = 3 * data(0)[0].size
+"""Terms of a norm, of the gradient's projection and of a reduction."""
 
 
 @every_code
@@ -43,7 +47,8 @@ def test_a_loss_scale_saves_a_half_gradient_and_leaves_the_value() -> None:
     truth = compiled(p, t).gradient
     assert kept.value == flushed.value
     assert np.mean(flushed.gradient == 0) > 0.5
-    np.testing.assert_allclose(kept.gradient.astype("f8") / 2**20, truth, rtol=2e-3, atol=1e-5 * np.abs(truth).max())
+    single = BOTH * tolerances_of(asked_by(loss, p, t), "float32").gradient
+    require_near(kept.gradient.astype("f8") / 2**20, truth, single + narrowed("float16") * np.abs(truth), "gradient")
     np.testing.assert_array_equal(compiled(p, t, loss_scale=2.0**-3).gradient, truth / 8)
 
 
@@ -66,16 +71,16 @@ def test_vmap_over_questions_gives_each_its_own_answer(loss: Loss) -> None:
     mask = jnp.asarray(np.arange(72).reshape(3, 1, 1, 4, 6) % 7 != 0)
     differentiated = jax.jit(jax.grad(lambda p, t, m: loss(p, t, mask=m)))
     together = jax.jit(jax.vmap(differentiated))(p, t, mask)
-    apart = jnp.stack([differentiated(p[i], t[i], mask[i]) for i in range(3)])
-    np.testing.assert_allclose(together, apart, rtol=1e-4, atol=1e-7)
+    alone = jnp.stack([differentiated(p[i], t[i], mask[i]) for i in range(3)])
+    require_close(together, alone, apart(THREE_SUMS, "float32"))
 
 
 def test_vmap_and_jit_over_traced_view_ids() -> None:
     p, t = (jnp.asarray(x, jnp.float32) for x in data(15))
     ids = jnp.array([[0, 1, 0], [4, 4, 4], [1, 2, 3]])
     view = jax.jit(jax.vmap(lambda i: oracle.amplitude_l2_mae(p, t, scope="view", view_ids=i)))(ids)
-    np.testing.assert_allclose(view[1], oracle.amplitude_l2_mae(p, t, scope="batch"), rtol=1e-6)
-    np.testing.assert_allclose(view[2], oracle.amplitude_l2_mae(p, t), rtol=1e-6)
+    require_close(view[1], oracle.amplitude_l2_mae(p, t, scope="batch"), apart(THREE_SUMS, "float32"))
+    require_close(view[2], oracle.amplitude_l2_mae(p, t), apart(THREE_SUMS, "float32"))
     assert view[0] not in (view[1], view[2])
 
 
@@ -91,8 +96,8 @@ def test_the_gradient_of_the_gradient(loss: Loss) -> None:
         hessian = jax.jit(jax.grad(lambda p: jnp.sum(slope(p) * v)))(jnp.asarray(p))
         forward = jax.jit(partial(jax.jvp, slope))((jnp.asarray(p),), (jnp.asarray(v),))[1]
         rise = (slope(jnp.asarray(p + step * v)) - slope(jnp.asarray(p - step * v))) / (2 * step)
-        np.testing.assert_allclose(hessian, forward, rtol=1e-9, atol=1e-13)
-        np.testing.assert_allclose(hessian, rise, rtol=1e-5, atol=1e-7)
+        require_close(hessian, forward, apart(THREE_SUMS))
+        require_close(hessian, rise, apart(THREE_SUMS) / step, np.max(np.abs(slope(jnp.asarray(p)))))
 
 
 def test_second_derivatives_of_the_poisson_loss_at_its_edges() -> None:
@@ -103,7 +108,7 @@ def test_second_derivatives_of_the_poisson_loss_at_its_edges() -> None:
     for constant in ("none", "lgamma", "saturated"):
         loss = partial(oracle.poisson_nll, intensity_scale=1.0, constant=constant, reduction="sum", mask=mask)
         second = jax.jit(jax.grad(lambda p, loss=loss: jnp.sum(jax.grad(loss)(p, t))))(p)
-        np.testing.assert_allclose(second.ravel(), [2.0, 2.0, 4.0, 10.0, 0.0], rtol=1e-6)
+        require_close(second.ravel(), [2.0, 2.0, 4.0, 10.0, 0.0], apart(dtype="float32", steps=SHORT))
 
 
 def test_the_scale_is_a_constant_of_the_data_set() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_torch_losses import IDS, derivatives, half_masked
+from roundings import SHORT, STEP, apart
+from test_torch_losses import IDS, assert_close, derivatives, half_masked
 from torch import Tensor
 
 from conformance.codepaths.torch_losses import amplitude_l2_mae, amplitude_mae, intensity_scale, poisson_nll
@@ -45,8 +46,9 @@ def test_first_and_second_derivatives_are_those_of_differences(name: str) -> Non
     loss = partial(LOSSES[name], **options)
     if name == "nll-lgamma-mean":
         loss, t = partial(loss, normaliser="none"), t  # differences would see the divisor, which gets no gradient
-    assert torch.autograd.gradcheck(loss, (p, t), atol=1e-9, rtol=1e-6)
-    assert torch.autograd.gradgradcheck(loss, (p, t), atol=1e-9, rtol=1e-6)
+    differences = {"eps": STEP, "rtol": STEP, "atol": apart(steps=SHORT) / STEP}
+    assert torch.autograd.gradcheck(loss, (p, t), **differences)
+    assert torch.autograd.gradgradcheck(loss, (p, t), **differences)
 
 
 @pytest.mark.parametrize("constant", ["none", "lgamma", "stirling", "saturated"])
@@ -58,8 +60,8 @@ def test_the_second_derivative_of_the_nll_is_two_s2_times_one_plus_t2_over_p2(
     first = gradient(partial(poisson_nll, scale=4.0, constant=constant), x, y)
     of_p, of_t = torch.autograd.grad(first.sum(), (x, y))
     wanted = 32 * (1 + (t / p) ** 2) if p else 32  # where p = t = 0, the limit along t = 0
-    assert abs(of_p.item() - wanted) <= 1e-13 * wanted
-    assert abs(of_t.item() - (-64 * t / p if p else 0)) <= 1e-13 * 64
+    assert abs(of_p.item() - wanted) <= apart() * wanted
+    assert abs(of_t.item() - (-64 * t / p if p else 0)) <= apart() * 64
     assert torch.autograd.grad(poisson_nll(x, y, 4.0, constant=constant), y)[0].isfinite().all()
 
 
@@ -82,23 +84,23 @@ def test_function_transforms_agree_with_autograd(name: str) -> None:
     both = torch.func.grad(loss, argnums=(0, 1))
     for actual, expected in zip(both(p, t), (dp, dt)):
         assert torch.equal(actual, expected)
-    assert torch.allclose(torch.func.jacrev(loss)(p, t), dp, rtol=1e-12)
+    assert_close(torch.func.jacrev(loss)(p, t), dp)
     stacks = torch.stack([p, p.flip(0) + 0.25]), torch.stack([t, t.flip(3)])
     for number in (0, 1):
         values = torch.func.vmap(loss)(*stacks)
-        assert torch.allclose(values[number], loss(stacks[0][number], stacks[1][number]), rtol=1e-12)
+        assert_close(values[number], loss(stacks[0][number], stacks[1][number]))
         gradients = torch.func.vmap(both)(*stacks)
         for actual, expected in zip(gradients, both(stacks[0][number], stacks[1][number])):
-            assert torch.allclose(actual[number], expected, rtol=1e-12, atol=1e-15)
+            assert_close(actual[number], expected)
     shared = torch.func.vmap(both, in_dims=(0, None))(stacks[0], t)
-    assert torch.allclose(shared[0][0], dp, rtol=1e-12, atol=1e-15)
+    assert_close(shared[0][0], dp)
 
 
 def test_the_hessian_by_reverse_over_reverse_and_forward_mode_refused() -> None:
     p, t = (x[:1, :1, :1, :3] for x in drawn())
     loss = partial(poisson_nll, scale=3.0, reduction="sum")
     hessian = torch.func.jacrev(torch.func.jacrev(lambda x: loss(x, t)))(p).reshape(3, 3)
-    assert torch.allclose(hessian, torch.diag(18 * (1 + (t / p) ** 2).flatten()), rtol=1e-12)
+    assert_close(hessian, torch.diag(18 * (1 + (t / p) ** 2).flatten()))
     with pytest.raises(RuntimeError, match="jvp"):  # never a silent zero
         torch.func.jvp(lambda x: loss(x, t), (p,), (p,))
 
@@ -110,8 +112,8 @@ def test_masks_ids_and_scales_can_be_mapped_over_too() -> None:
     nll = torch.func.vmap(lambda a, b, m, c: poisson_nll(a, b, c, mask=m))(p, t, masks, s)
     for n in (0, 1):
         one = amplitude_l2_mae(p[n], t[n], mask=masks[n], scope="view", view_ids=ids[n])
-        assert torch.allclose(got[n], one, rtol=1e-14)
-        assert torch.allclose(nll[n], poisson_nll(p[n], t[n], s[n], mask=masks[n]), rtol=1e-14)
+        assert_close(got[n], one)
+        assert_close(nll[n], poisson_nll(p[n], t[n], s[n], mask=masks[n]))
 
 
 @every_loss
@@ -127,7 +129,8 @@ def test_memory_layouts_and_a_gradient_of_one_input_change_nothing(name: str) ->
         leaf = other.detach().requires_grad_()
         again = loss(leaf, t)
         (only_p,) = torch.autograd.grad(again.sum(), leaf)
-        assert torch.allclose(again, value, rtol=1e-14) and torch.allclose(only_p, dp, rtol=1e-12, atol=1e-16)
+        assert_close(again.detach(), value)
+        assert_close(only_p, dp)
     (only_t,) = torch.autograd.grad(loss(p, t.requires_grad_()).sum(), t)
     assert torch.equal(only_t, dt)
     row = p[:1, :1].expand(4, 2, 3, 5)  # strides of 0
@@ -172,7 +175,7 @@ def test_every_branch_is_one_graph_that_reads_nothing_on_the_host() -> None:
     options = {"mask": MASK, "ids": IDS, "number": 0.75}
     run = torch.compile(_every_branch, fullgraph=True, backend="eager")  # reading a value would break the graph
     for actual, expected in zip(derivatives(run, p, t, **options), derivatives(_every_branch, p, t, **options)):
-        assert torch.allclose(actual, expected, rtol=1e-12, atol=1e-14)
+        assert_close(actual, expected)
 
 
 def _some_numbers(p: Tensor, t: Tensor, number: float) -> Tensor:
@@ -188,4 +191,4 @@ def test_compiled_for_dynamic_shapes_no_number_is_baked_in() -> None:
         for actual, expected in zip(
             derivatives(run, *part, number=number), derivatives(_some_numbers, *part, number=number)
         ):
-            assert torch.allclose(actual, expected, rtol=1e-12, atol=1e-14)
+            assert_close(actual, expected)
