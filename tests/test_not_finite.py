@@ -1,5 +1,7 @@
 """Numbers that are not finite: hidden ones are found, declared ones are exact, overflow is never silent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -135,3 +137,21 @@ def test_a_floor_however_small_is_found_at_rate_zero() -> None:
 
     result = check_loss(floored, loss="poisson_nll", cases=("nll-infinite",))
     assert {verdict.status for verdict in result.verdicts} == {"fail"}
+
+
+@pytest.mark.parametrize(("beside", "status"), [(1.0, "pass"), (np.nan, "fail"), (np.inf, "pass")])
+def test_a_nan_in_the_same_norm_leaves_no_number_finite_beside_an_infinity(
+    case_of: dict[str, Case], beside: float, status: str
+) -> None:
+    case = case_of["l2-per-element"]
+    prediction = case.question.prediction.copy()
+    prediction[0, 0, 0, :2] = np.inf, beside
+    hurt = ~np.isfinite(prediction)
+    unknown = np.full(prediction.shape, np.nan)
+    case = replace(
+        case,
+        question=replace(case.question, prediction=prediction),
+        truth=replace(case.truth, value=unknown, gradient=unknown),
+    )
+    answer = Answer(np.where(hurt, np.nan, 0.0), unknown, "float64", "float64")
+    assert judge_answer(case, answer, "float64", "strict")[0] == status
