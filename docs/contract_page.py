@@ -5,8 +5,8 @@ from pathlib import Path
 from textwrap import dedent
 
 from conformance.case import LOSSES
-from conformance.clause import Clause, docstrings
 from conformance.contract import BEYOND, CONTRACT, named_cases
+from conformance.contract.clause import Clause, docstrings
 from conformance.golden import GoldenSet
 
 Statuses = Mapping[tuple[str, str], Mapping[str, str]]
@@ -25,8 +25,8 @@ INTRODUCTION = """\
 Written by `docs/generate.py`; `nox -s docs` fails where it is out of date. Suite {digest}, {cases} cases.
 
 The contract is the docstrings of the reference. Each is quoted whole, then cut into its sentences by the rule that
-`conformance/clause.py` states, and beside each sentence stands what no longer passes when it stops being true: golden
-cases, and where no case can hold it, tests. `conformance/contract.py` holds these pairs as data, and
+`conformance/contract/clause.py` states, and beside each sentence stands what no longer passes when it stops being
+true: golden cases, and where no case can hold it, tests. `conformance/contract/` holds these pairs as data, and
 `tests/test_contract.py` fails when a sentence has no partner, a partner does not exist, or a case belongs to no
 sentence. In these tables:
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from conformance.case import LOSSES
-from conformance.clause import Clause, docstrings, sentences
 from conformance.contract import CLAUSES, CONTRACT, named_cases
+from conformance.contract.clause import Clause, docstrings, sentences
 from conformance.golden import GoldenSet
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from conformance.backends import BACKENDS, Backend, load_backend
 from conformance.check import require
-from conformance.cli_diagnosis import Ask, diagnosed
+from conformance.cli.diagnosis import Ask, diagnosed
 from conformance.exit_codes import ExitCode
 from conformance.judge import exit_code
 from conformance.report import header, write_report

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from conformance.check import require
-from conformance.cli_options import console
+from conformance.cli.options import console
 from conformance.exit_codes import UsageError
 from conformance.frames import DEFAULT_NPHOTONS, read_frames
 from conformance.measured import intensity_scale

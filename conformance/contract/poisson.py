@@ -1,7 +1,7 @@
 """The contract of `poisson_nll`, sentence by sentence, in the order of its docstring."""
 
-from conformance.clause import Clause
-from conformance.contract_groups import (
+from conformance.contract.clause import Clause
+from conformance.contract.groups import (
     FORM,
     HALF_NLL,
     KEPT,
@@ -15,7 +15,7 @@ from conformance.contract_groups import (
     WRONG_OPTIONS,
     WRONG_SCALES,
 )
-from conformance.contract_groups_poisson import (
+from conformance.contract.groups_poisson import (
     ACCURATE,
     BOTH_SIDES,
     EDGES,

@@ -9,8 +9,8 @@ from conformance.affine import describe_map
 from conformance.backends import load_backend
 from conformance.case import DTYPES, dtypes_of
 from conformance.check import check_loss, require
-from conformance.cli_diagnosis import Diagnose
-from conformance.cli_options import DEVICES, Cases, Device, Dtypes, Modes, Report, Ties, finish
+from conformance.cli.diagnosis import Diagnose
+from conformance.cli.options import DEVICES, Cases, Device, Dtypes, Modes, Report, Ties, finish
 from conformance.exit_codes import UsageError
 from conformance.golden import load
 from conformance.locate import locate

@@ -1,7 +1,7 @@
 """The contract of the legacy `amplitude_mae` and of `intensity_scale`, sentence by sentence."""
 
-from conformance.clause import Clause
-from conformance.contract_groups import (
+from conformance.contract.clause import Clause
+from conformance.contract.groups import (
     FORM,
     HALF_MAE,
     MASK_KINDS,

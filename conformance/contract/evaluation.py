@@ -1,6 +1,6 @@
 """The contract of the border between NumPy and JAX, sentence by sentence: `oracle.evaluate` and its parts."""
 
-from conformance.clause import Clause
+from conformance.contract.clause import Clause
 
 HALF = "test_reference_transforms.py::test_half_types_are_computed_in_float32"
 SCALED = (

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from conformance.clause import Clause
-from conformance.contract_beyond import BEYOND
-from conformance.contract_evaluation import ALONE, CALL, DIFFERENTIATED, EVALUATE, EVALUATION
-from conformance.contract_l2_mae import L2_MAE
-from conformance.contract_mae import INTENSITY_SCALE, MAE
-from conformance.contract_poisson import NLL
+from conformance.contract.beyond import BEYOND
+from conformance.contract.clause import Clause
+from conformance.contract.evaluation import ALONE, CALL, DIFFERENTIATED, EVALUATE, EVALUATION
+from conformance.contract.l2_mae import L2_MAE
+from conformance.contract.mae import INTENSITY_SCALE, MAE
+from conformance.contract.poisson import NLL
 
 CONTRACT = {
     "amplitude_l2_mae": L2_MAE,

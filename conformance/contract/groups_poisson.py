@@ -1,6 +1,6 @@
 """Tests that hold one sentence of the Poisson loss in each framework, where several sentences share them."""
 
-from conformance.contract_groups import EVERYWHERE, TORCH_OPTIONS
+from conformance.contract.groups import EVERYWHERE, TORCH_OPTIONS
 
 LAWS = "test_laws_poisson.py::"
 FORMULA = (

@@ -16,10 +16,10 @@ from conformance.backends import BACKENDS, Backend, Codepath, load_backend
 from conformance.backends.program_folder import VARIABLE
 from conformance.case import ALL_DTYPES, DTYPES, Case, Question, dtypes_of
 from conformance.check import require, select
-from conformance.cli_check import check, map_conventions
-from conformance.cli_diagnosis import Diagnose, diagnoses_of_shipped
-from conformance.cli_migrate import migrate
-from conformance.cli_options import (
+from conformance.cli.check import check, map_conventions
+from conformance.cli.diagnosis import Diagnose, diagnoses_of_shipped
+from conformance.cli.migrate import migrate
+from conformance.cli.options import (
     Backends,
     Cases,
     Device,
@@ -31,7 +31,7 @@ from conformance.cli_options import (
     finish,
     loaded_backends,
 )
-from conformance.cli_programs import export_program
+from conformance.cli.programs import export_program
 from conformance.exit_codes import ConformanceError, ExitCode, UsageError
 from conformance.frames import read_frames
 from conformance.golden import load

@@ -1,6 +1,6 @@
 """What the contract says and no docstring of the reference does: of the judge, the codepaths and batches."""
 
-from conformance.clause import Clause
+from conformance.contract.clause import Clause
 
 SECOND = (
     "test_reference_transforms.py::test_the_gradient_of_the_gradient "

@@ -1,7 +1,7 @@
 """The contract of `amplitude_l2_mae`, sentence by sentence, in the order of its docstring."""
 
-from conformance.clause import Clause
-from conformance.contract_groups import (
+from conformance.contract.clause import Clause
+from conformance.contract.groups import (
     EVERYWHERE,
     FORM,
     HALF_MAE,
