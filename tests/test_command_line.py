@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from conformance import cli, golden
+from conformance.cli import commands
 from conformance.exit_codes import ConformanceError, ExitCode
 from conformance.golden import load
 from conformance.parallel import divided
@@ -54,7 +55,7 @@ def test_run_says_conformant_and_exits_0() -> None:
 def test_processes_side_by_side_say_what_one_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modes: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(cli, "DIVIDED", modes)
+    monkeypatch.setattr(commands, "DIVIDED", modes)
     reports = []
     for processes in ("1", "2"):
         path = tmp_path / f"{processes}.jsonl"

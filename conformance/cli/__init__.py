@@ -1,5 +1,5 @@
 """The command line, `ptycho-oracle`: its commands, and what they share."""
 
-from conformance.cli.app import app, main
+from conformance.cli.commands import app, main
 
 __all__ = ["app", "main"]
