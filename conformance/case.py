@@ -68,10 +68,13 @@ def _described(parameters: Parameters) -> str:
 
 
 def _in_float32(array: Array) -> bool:
-    """Whether float32, or complex64, holds every number that the array has."""
+    """Whether float32, or complex64, holds every number that the array has, as 0 or a normal number."""
     with np.errstate(over="ignore"):
         narrow = array.astype(np.complex64 if array.dtype.kind == "c" else np.float32)
-    return np.array_equal(narrow.astype(array.dtype), array, equal_nan=True)
+    if not np.array_equal(narrow.astype(array.dtype), array, equal_nan=True):
+        return False
+    parts = (array.real, array.imag) if array.dtype.kind == "c" else (array,)
+    return not any(bool(np.any((part != 0) & (np.abs(part) < np.finfo(np.float32).tiny))) for part in parts)
 
 
 @dataclass(frozen=True)

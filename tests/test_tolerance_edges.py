@@ -120,3 +120,66 @@ def test_below_eps_the_gradient_is_held_as_tightly_as_above(golden: GoldenSet, n
     for dtype, arithmetic in ARITHMETICS.items():
         _, _, of_gradient = tolerances(case, dtype)
         assert np.all(of_gradient[0] <= 32 * arithmetic.unit * np.abs(case.truth.gradient[0]))
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["prediction", "target"])
+@pytest.mark.parametrize("elements", [2, 49, 4096])
+def test_a_norm_far_below_eps_is_the_constant_eps_though_its_squares_underflow(elements: int, side: int) -> None:
+    """sum(p^2) may be anything from 0 to n eta there, whose root is below eps: nothing of it reaches an answer."""
+    pair = [np.zeros((1, 1, 1, elements)), np.arange(1.0, elements + 1).reshape(1, 1, 1, -1)]
+    wanted = None
+    for exponent in (-25, -60, -70, -75, -100, -120):
+        pair[0][..., 0] = 2.0**exponent
+        question = Question("dark", "amplitude_l2_mae", Parameters(), *pair[:: 1 - 2 * side])
+        derived = bounds(question, np.ones(()), np.full(pair[0].shape, 2 * side - 1, np.int8), "float32")
+        assert np.all(derived.gradient > 0) and derived.value > 0
+        if exponent < -50:
+            tight = derived.gradient if wanted is None else wanted
+            np.testing.assert_allclose(derived.gradient, tight, rtol=ARITHMETICS["float32"].grow(8))
+            wanted = tight
+
+
+def test_a_norm_within_its_underflow_of_a_tiny_eps_is_open_between_eps_and_that() -> None:
+    """Squares of 2^-66 are flushed or not: the norm is 2^-66 sqrt(n), or eps = 2^-70, and nothing outside the two."""
+    p, t = np.full((1, 1, 1, 16), 2.0**-66), np.arange(1.0, 17.0).reshape(1, 1, 1, 16)
+    question = Question("flushed", "amplitude_l2_mae", Parameters(eps=2.0**-70), p, t)
+    sign = np.where(p / np.linalg.norm(p) > t / np.linalg.norm(t), 1, -1).astype(np.int8)
+    derived = bounds(question, np.ones(()), sign, "float32")
+    weight = question.weight
+    flushed = np.abs(p / 2.0**-70 - t / np.linalg.norm(t)).mean()
+    exact = np.abs(p / np.linalg.norm(p) - t / np.linalg.norm(t)).mean()
+    assert derived.value > abs(flushed - exact)
+    assert np.all(derived.gradient > weight * (1 / 2.0**-70 - 1 / np.linalg.norm(p)))
+    assert np.all(np.isfinite(derived.gradient)) and np.isfinite(derived.value)
+
+
+def test_a_power_of_two_carries_a_tie_over_only_where_no_square_underflows() -> None:
+    t = _flat([2.0**-23] * 4 + [2.0**-11] * 2 + [3.0])
+    for exponent, held in ((-1, True), (-30, True), (-41, False)):
+        question = Question("ties", "amplitude_l2_mae", Parameters(eps=2.0**-60), t * 2.0**exponent, t)
+        derived = bounds(question, np.zeros(()), np.zeros(t.shape, np.int8), "float32")
+        assert derived.tied.all() == held and derived.tied.any() == held
+    equal = Question("ties", "amplitude_l2_mae", Parameters(eps=2.0**-60), t * 2.0**-41, t * 2.0**-41)
+    assert bounds(equal, np.zeros(()), np.zeros(t.shape, np.int8), "float32").tied.all()  # flushed or not, in both
+
+
+def test_a_target_of_negative_amplitudes_has_the_tolerance_of_its_mirror_image() -> None:
+    t = np.arange(1.0, 50.0).reshape(1, 1, 7, 7)
+    options = Parameters(scale=Scale(1.0), normaliser="batch_mean_amplitude", reduction="sum")
+    for sign in (1, -1):
+        question = Question("signed", "poisson_nll", options, 1.25 * t, sign * t)
+        derived = bounds(question, np.asarray(sign * 1590.55), None, "float32")
+        assert derived.value > 0 and np.all(derived.gradient > 0)
+        if sign == 1:
+            wanted = derived
+    np.testing.assert_allclose(derived.value, wanted.value, rtol=ARITHMETICS["float32"].grow(8))
+    np.testing.assert_allclose(derived.gradient, wanted.gradient, rtol=ARITHMETICS["float32"].grow(8))
+
+
+@pytest.mark.parametrize("domain", ["amplitude", "field"])
+def test_float32_holds_no_subnormal_number_that_a_machine_may_flush(domain: str) -> None:
+    for number, held in ((2.0**-126, True), (2.0**-127, False), (0.0, True)):
+        p = _flat([number, 1.0]) + (1j * _flat([1.0, number]) if domain == "field" else 0)
+        for pair in ((p, p + 1), (p + 1, p)):
+            question = Question("small", "amplitude_mae", Parameters(domain=domain), *pair)
+            assert question.holds("float32") == held and question.holds("float64")

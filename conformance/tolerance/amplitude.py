@@ -13,7 +13,6 @@ from conformance.tolerance.arithmetic import (
     WEIGHT,
     Arithmetic,
     both,
-    inverse,
 )
 from conformance.tolerance.bounds import Bounds
 from conformance.tolerance.inputs import amplitudes, of_input
@@ -34,20 +33,28 @@ LEVEL_OF_REFERENCE = ARITHMETICS["float64"]
 def _norm_error(
     amplitude: Float64, roundings: int, scopes: Scopes, eps: float, arithmetic: Arithmetic
 ) -> tuple[Float64, Float64, Float64, Float64]:
-    """Return per scope the normaliser, its relative error rho, and 1 where eps bounds it, 1 where it might or not."""
+    """Return per scope the normaliser, the relative error of its reciprocal, and where eps bounds it, and where it may.
+
+    The error is that of a norm too small by rho, which eps bounds below, or too large by `above`.
+    """
     norm = np.sqrt(scopes.total(np.square(amplitude)))
     sg = energy_error(amplitude, roundings, scopes, arithmetic)
-    half = sg / 2 + sg**2 / 2
+    capped = np.minimum(sg, 1.0)  # what is lost of a sum of squares is at most all of it
+    half = capped / 2 + capped**2 / 2
     rho = (1 + half) * SQUARE_ROOT * arithmetic.unit + half
+    above = both(np.expm1(np.log1p(sg) / 2), np.asarray(SQUARE_ROOT * arithmetic.unit))
     dark = (norm <= eps).astype(np.float64)
-    across = (np.abs(norm - eps) <= rho * norm).astype(np.float64)
-    return np.maximum(norm, eps), np.where((dark > 0) & (across == 0), 0.0, rho), dark, across
+    across = ((norm * (1 + above) >= eps) & (norm * (1 - rho) <= eps)).astype(np.float64)
+    with np.errstate(divide="ignore"):
+        below = np.minimum(rho / np.maximum(1 - rho, 0.0), np.maximum(norm / eps - 1, 0.0))
+    once = np.maximum(below, above)
+    return np.maximum(norm, eps), np.where((dark > 0) & (across == 0), 0.0, once), dark, across
 
 
-def _element_error(rho: Float64, roundings: int, arithmetic: Arithmetic) -> Float64:
+def _element_error(once: Float64, roundings: int, arithmetic: Arithmetic) -> Float64:
     """Relative error of a normalised element, by division or by a reciprocal and a multiplication."""
     u = arithmetic.unit
-    divided = ((DIVISION + 1) * u + DIVISION * u**2 + rho) / (1 - rho)
+    divided = both(np.asarray((DIVISION + 1) * u + DIVISION * u**2), once)
     return both(divided, np.asarray(arithmetic.grow(roundings)))
 
 
@@ -58,17 +65,17 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     overflow = any(overflows(a, scopes, arithmetic) for a in (made.own, made.other))
     p, t, size = made.own, made.other, scopes.size
     gain = np.sqrt(size) if question.parameters.gain == "unit_rms" else np.ones(size.shape)
-    p_norm, p_rho, p_dark, p_across = _norm_error(p, made.roundings, scopes, eps, arithmetic)
-    t_norm, t_rho, t_dark, t_across = _norm_error(t, made.roundings, scopes, eps, arithmetic)
+    p_norm, once, p_dark, p_across = _norm_error(p, made.roundings, scopes, eps, arithmetic)
+    t_norm, t_once, t_dark, t_across = _norm_error(t, made.roundings, scopes, eps, arithmetic)
     phat, that = p / p_norm, t / t_norm
     difference = np.abs(phat - that)
-    error = _element_error(p_rho, made.roundings, arithmetic) * np.abs(phat)
-    error = error + _element_error(t_rho, made.roundings, arithmetic) * np.abs(that)
+    error = _element_error(once, made.roundings, arithmetic) * np.abs(phat)
+    error = error + _element_error(t_once, made.roundings, arithmetic) * np.abs(that)
     error = error + eta * (2 + 1 / p_norm + 1 / t_norm)
     error_of_judge = 8 * size * LEVEL_OF_REFERENCE.unit * (np.abs(phat) + np.abs(that))
     both_lit = (p_dark + p_across + t_dark + t_across) == 0
     both_dark = (p_dark * t_dark == 1) & (p_across + t_across == 0)
-    tied = normalised_ties(made, scopes, question.parameters.domain, both_lit, both_dark)
+    tied = normalised_ties(made, scopes, question.parameters.domain, both_lit, both_dark, arithmetic)
     unsettled = (difference <= error + error_of_judge) & ~tied
     element = (1 + u) * error + u * difference
     tolerance = value_tolerance(gain * element, gain * difference, value, question, arithmetic)
@@ -82,8 +89,7 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     loose = scopes.total(np.where(free, weight * np.abs(phat), 0.0))
     c = np.abs(coupling) + size * LEVEL_OF_REFERENCE.unit * l1 + loose
     ordered = (size - 1) * arithmetic.accumulator
-    cubed = 1 / (1 - p_rho) ** 3
-    once = inverse(p_rho)
+    cubed = (1 + once) ** 3
     grown = np.asarray(arithmetic.grow(COUPLED + GAIN + 2 * made.roundings))
     direct = both(np.asarray(arithmetic.grow(DIRECT + GAIN)), once)
     per_term = both(ordered, grown)
@@ -95,6 +101,7 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     settled = settled + p_across * np.abs(phat) * l1 * (1 + in_common) * (1 + per_term)
     swing = np.where(unsettled, weight + s, 0.0)
     swung = (1 + direct) * swing + (1 + in_common) * (1 + per_term) * coupled * scopes.total(swing * np.abs(phat))
+    swung = swung * (1 + arithmetic.grow(ACCUMULATED))
     underflow = eta * (2 + (size + 2) * np.abs(phat)) * np.maximum(1.0, 1 / p_norm)
     slope = EVALUATION / p_norm
     known = slope * settled + underflow * EVALUATION

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from conformance.case import Float64, Question
-from conformance.tolerance.arithmetic import DIVISION, EVALUATION, SQUARE_ROOT, WEIGHT, Arithmetic
+from conformance.tolerance.arithmetic import DIVISION, EVALUATION, SQUARE_ROOT, WEIGHT, Arithmetic, inverse
 from conformance.tolerance.bounds import Bounds, no_signs
 from conformance.tolerance.inputs import finite
 from conformance.tolerance.poisson_terms import (
@@ -48,7 +48,7 @@ def _as_one_scope(question: Question) -> Scopes:
 
 
 def _normaliser(question: Question, arithmetic: Arithmetic) -> tuple[float, float]:
-    """Return what the loss is divided by, and its relative error."""
+    """Return the magnitude of what the loss is divided by, and its relative error."""
     options = question.parameters
     if options.normaliser == "none":
         return 1.0, 0.0
@@ -59,9 +59,9 @@ def _normaliser(question: Question, arithmetic: Arithmetic) -> tuple[float, floa
     whole, size = float(np.sum(target)) / count, float(np.sum(np.abs(target))) / count
     ordered = (count - 1) * arithmetic.accumulator
     mean = whole + MEAN_AMPLITUDE_OFFSET
-    spread = (size + MEAN_AMPLITUDE_OFFSET) / mean
+    spread = (size + MEAN_AMPLITUDE_OFFSET) / abs(mean)
     off = (ordered + arithmetic.grow(NORMALISED + DIVISION)) * spread
-    return mean, off / (1 - off)
+    return abs(mean), inverse(off)
 
 
 def _gradient(question: Question, found: Rates, scale_error: float, arithmetic: Arithmetic) -> tuple[Float64, Float64]:

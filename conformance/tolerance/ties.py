@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from conformance.case import Bool
+from conformance.case import Bool, Float64
+from conformance.tolerance.arithmetic import Arithmetic
 from conformance.tolerance.inputs import Amplitudes
 from conformance.tolerance.scopes import Scopes
 
@@ -22,15 +23,26 @@ def _proportional_by_power_of_two(made: Amplitudes, scopes: Scopes, domain: str)
     return np.asarray(scopes.least(np.all(same, axis=-1).astype(np.float64)) == 1)
 
 
-def normalised_ties(made: Amplitudes, scopes: Scopes, domain: str, both_lit: Bool, both_dark: Bool) -> Bool:
+def _survives_underflow(form: Float64, scopes: Scopes, domain: str, arithmetic: Arithmetic) -> Bool:
+    """Return, per scope, whether no square of a number that is not 0 can be flushed; shape (B, C, 1, 1)."""
+    squares = form if domain == "intensity" else np.square(form)
+    least = scopes.least(np.min(np.where(form == 0, np.inf, squares), axis=-1))
+    return np.asarray(least >= arithmetic.smallest_normal)
+
+
+def normalised_ties(
+    made: Amplitudes, scopes: Scopes, domain: str, both_lit: Bool, both_dark: Bool, arithmetic: Arithmetic
+) -> Bool:
     """Return where p_i / P and t_i / T are the same number in every rounding.
 
-    That is so at p_i = t_i = 0, and in a scope whose one input is a power of two times the other: every operation
-    commutes with that power as long as neither norm is bounded by eps (`both_lit`), or the inputs are equal and both
-    norms are (`both_dark`), whatever the rounding. Ties that merely happen to hold between exact norms are not
-    preserved by rounding, and no codepath is held to them.
+    That is so at p_i = t_i = 0; in a scope whose inputs are equal, where both norms are bounded by eps (`both_dark`)
+    or neither is (`both_lit`); and in one whose input is a power of two times the other, where neither norm is bounded
+    by eps and no square underflows: every operation commutes with that power. Ties that merely happen to hold between
+    exact norms are not preserved by rounding, and no codepath is held to them.
     """
     both_zero = (made.own == 0) & (made.other == 0)
-    by_power = _proportional_by_power_of_two(made, scopes, domain) & both_lit
-    equal = np.all(made.own_form == made.other_form, axis=-1)
-    return np.asarray(both_zero | by_power | (equal & both_dark))
+    normal = [_survives_underflow(form, scopes, domain, arithmetic) for form in (made.own_form, made.other_form)]
+    equal = scopes.least(np.all(made.own_form == made.other_form, axis=-1).astype(np.float64)) == 1
+    by_power = _proportional_by_power_of_two(made, scopes, domain) & both_lit & (equal | np.logical_and(*normal))
+    alike = np.all(made.own_form == made.other_form, axis=-1)
+    return np.asarray(both_zero | by_power | (alike & both_dark))
