@@ -72,9 +72,10 @@ def conformance(session: nox.Session, backend: str) -> None:
     install(session, ".", *groups(*BACKENDS[backend]))
     named = () if "--backend" in session.posargs else BACKENDS[backend]
     chosen = [argument for name in named for argument in ("--backend", name)]
-    usual = ["--mode", "eager", "--mode", "compiled", "--report", "report.jsonl", "--processes", AT_ONCE]
+    asked = session.posargs or ["--mode", "eager", "--mode", "compiled", "--processes", AT_ONCE]
+    report = [] if "--report" in asked else ["--report", "report.jsonl"]
     threads = {} if session.posargs else ONE_CORE_EACH
-    session.run("ptycho-oracle", "run", *chosen, *(session.posargs or usual), env=threads)
+    session.run("ptycho-oracle", "run", *chosen, *asked, *report, env=threads)
 
 
 @nox.session

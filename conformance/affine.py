@@ -103,8 +103,8 @@ def _mapped(case: Case, profile: Profile) -> Case:
 def under_profile(cases: Sequence[Case], profile: Profile) -> list[Case]:
     """Return what a codepath of this convention can be asked: goldens that declare just its options, and mapped ones.
 
-    Cases with a mask are asked where the convention takes one; a gradient with respect to the target never is, and none
-    that is lost in the judge's own square.
+    Cases with a mask are asked where the convention takes one, a gradient with respect to the target where it declares
+    that, and none that is lost in the judge's own square.
     """
     options = profile.parameters
     chosen = []

@@ -1,5 +1,6 @@
 """`check_loss`: anybody's loss against the golden truth, as a function."""
 
+import builtins
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -7,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from conformance.affine import under_profile
-from conformance.backends import load_backend
+from conformance.backends import BACKENDS, DEVICES, load_backend
 from conformance.case import ALL_DTYPES, DTYPES, LOSSES, Case, dtypes_of
 from conformance.diagnosis import CodepathOf, Diagnosis, diagnose_first
 from conformance.exit_codes import ExitCode, UsageError
@@ -54,11 +55,13 @@ class Conformance:
         """One line for an assertion: how many cases fail, and the first of them in full."""
         if self.exit_code == ExitCode.NOTHING_CHECKED:
             return "nothing was checked"
+        judged = sum(verdict.status != "skip" for verdict in self.verdicts)
+        skipped = f", {len(self.verdicts) - judged} skipped" if judged < len(self.verdicts) else ""
         if self.conformant:
-            return f"conformant: {len(self.verdicts)} verdicts, worst margin {self.worst_margin:.3g}"
+            return f"conformant: {judged} verdicts{skipped}, worst margin {self.worst_margin:.3g}"
         first = self.failures[0]
         return (
-            f"{len(self.failures)} of {len(self.verdicts)} verdicts fail, first {first.case_id} "
+            f"{len(self.failures)} of {judged} verdicts fail{skipped}, first {first.case_id} "
             f"({first.backend} {first.dtype} {first.mode}): {first.message} [case: {first.why}]"
         )
 
@@ -80,6 +83,26 @@ def require(name: str, got: Sequence[str], choices: Sequence[str]) -> None:
     for value in got:
         if value not in choices:
             raise UsageError(f"{name}: got {value!r}, wanted one of {', '.join(choices)}")
+
+
+def _names(name: str, given: Any) -> tuple[str, ...]:
+    """Return one name, or several, as a tuple; raise UsageError for what is neither."""
+    if isinstance(given, str):
+        return (given,)
+    if not isinstance(given, Sequence):
+        raise UsageError(f"{name}: got {given!r}, wanted a name, or a sequence of names")
+    if not given:
+        raise UsageError(f"{name}: got none, wanted at least one name")
+    return tuple(given)
+
+
+def _patterns_and_cases(given: Any) -> tuple[list[str], list[Case]]:
+    """Return which of the entries are shell patterns, and which are cases themselves."""
+    entries = [given] if isinstance(given, str) or not isinstance(given, Sequence) else list(given)
+    for entry in entries:
+        if not isinstance(entry, str | Case):
+            raise UsageError(f"cases: got {entry!r}, wanted shell patterns of case ids, or cases made elsewhere")
+    return [e for e in entries if isinstance(e, str)], [e for e in entries if isinstance(e, Case)]
 
 
 def select(cases: Sequence[Case], patterns: Sequence[str]) -> tuple[Case, ...]:
@@ -108,7 +131,7 @@ def check_loss(
     mode: str | Sequence[str] = "eager",
     device: str = "cpu",
     ties: str = "strict",
-    cases: Sequence[str] | Sequence[Case] = (),
+    cases: str | Sequence[str] | Sequence[Case] = (),
     profile: str | Profile = "contract",
 ) -> Conformance:
     """Judge a loss against the golden values and gradients.
@@ -121,11 +144,13 @@ def check_loss(
     loss : {"amplitude_l2_mae", "amplitude_mae", "poisson_nll"}
     framework : {"torch", "tensorflow", "jax"}
     dtype : one of, or a sequence of, "float32", "float64", "bfloat16", "float16", "all"
-    mode : "eager", "compiled", "all", or the framework's own: "compile"; "function", "xla"; "jit"
+    mode : "eager", "compiled", "all", or the framework's own, one or a sequence
+        jax: "jit", "grad_of_jit", "vmap"; torch: "compile", "func", "vmap", "channels_last", "strided", "both";
+        tensorflow: "function", "xla", "persistent".
     device : {"cpu", "cuda"}
     ties : {"strict", "subgradient"}
         `strict`: at an exact tie sign(0) = 0. `subgradient`: any subgradient is accepted there.
-    cases : shell patterns of case ids, or cases made elsewhere; all golden cases of the loss by default
+    cases : a shell pattern of case ids, several, or cases made elsewhere; all golden cases of the loss by default
     profile : name of a declared convention, or one made with `conformance.profile.declare`
         Argument order, layout, who applies the scale, and which options of the contract the callable computes. The
         truth is mapped to it exactly where such a map is; otherwise, and under masks, it is computed in float64 beside
@@ -138,19 +163,23 @@ def check_loss(
     Raises
     ------
     UsageError, FixtureError, BackendError
-        Unknown names; golden files not as they were; framework or device missing.
+        Unknown names, arguments of another kind; golden files not as they were; framework or device missing.
     """
-    dtypes = dtypes_of((dtype,) if isinstance(dtype, str) else dtype)
-    requested = (mode,) if isinstance(mode, str) else tuple(mode)
+    dtypes, requested = dtypes_of(_names("dtype", dtype)), _names("mode", mode)
     require("loss", (loss,), LOSSES)
+    require("framework", (framework,), tuple(BACKENDS))
     require("dtype", dtypes, ALL_DTYPES)
+    require("device", (device,), DEVICES)
     require("ties", (ties,), TIES)
     if isinstance(callable, type):
         raise UsageError(f"callable: got the class {callable.__name__}, wanted a function or an instance of it")
+    if not builtins.callable(callable):
+        raise UsageError(f"callable: got {callable!r}, wanted a function f(prediction, target)")
+    if not isinstance(profile, str | Profile):
+        raise UsageError(f"profile: got {profile!r}, wanted the name of a convention or a Profile")
     convention = declare(profile, {}) if isinstance(profile, str) else profile
     require_options(loss, convention)
-    patterns = [entry for entry in cases if isinstance(entry, str)]
-    given = [entry for entry in cases if isinstance(entry, Case)]
+    patterns, given = _patterns_and_cases(cases)
     held = tuple(given if given else load().cases)
     backend = load_backend(framework)
     backend.environment(device)

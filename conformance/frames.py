@@ -16,6 +16,8 @@ COUNTS = "counts"
 AMPLITUDES = "amplitudes"
 NAMED_ARRAYS = {"diffraction": AMPLITUDES, "diff3d": COUNTS, "data": COUNTS}
 """In this order of preference: PtychoPINN's amplitudes, its legacy intensities, a measured scan's photon counts."""
+FRAMES_LAST = "diff3d"
+"""Which of them files in the field also hold as (H, W, n)."""
 DEFAULT_NPHOTONS = 1e9
 DEFAULT_FRAMES = 64
 LARGEST_FILE = 8 << 30
@@ -66,8 +68,8 @@ def load_arrays(path: Path, names: tuple[str, ...]) -> tuple[dict[str, Array], b
         raise UsageError(f"{path}: neither an NPZ nor an NPY file of plain arrays ({reason})") from error
 
 
-def frames_first(array: Array, where: str) -> Array:
-    """Return frames (n, H, W) of an array with leading axes of length 1, with one frame, or with the frames last."""
+def frames_first(array: Array, name: str, where: str) -> Array:
+    """Return frames (n, H, W) of an array with leading axes of length 1, with one frame, or `diff3d` with them last."""
     while array.ndim > 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim == 2:
@@ -75,7 +77,14 @@ def frames_first(array: Array, where: str) -> Array:
     if array.ndim != 3 or 0 in array.shape:
         raise UsageError(f"{where}: shape {array.shape}, wanted frames (n, H, W)")
     first, second, third = array.shape
-    return np.moveaxis(array, 2, 0) if first == second != third else array
+    if not first == second != third:
+        return array
+    if name != FRAMES_LAST:
+        raise UsageError(
+            f"{where}: shape {array.shape} may be {first} frames of {second} x {third}, or {third} of {first} x {second}"
+            f"; wanted square frames (n, H, W), np.moveaxis(array, -1, 0), or these as {FRAMES_LAST}"
+        )
+    return np.moveaxis(array, 2, 0)
 
 
 def refuse_bad_numbers(array: Array, where: str) -> None:
@@ -122,7 +131,7 @@ def read_frames(path: Path, count: int | None, together: int = 1) -> Frames:
     name = known[0]
     unit = NAMED_ARRAYS.get(name, AMPLITUDES)
     where = f"{path}: array {name}"
-    frames = frames_first(arrays[name], where)
+    frames = frames_first(arrays[name], name, where)
     refuse_bad_numbers(frames, where)
     count = min(DEFAULT_FRAMES, frames.shape[0]) if count is None else count
     if frames.shape[0] < count:

@@ -182,8 +182,8 @@ def require_modes(backends: Sequence[Backend], requested: Sequence[str]) -> None
         if mode not in (*MODES, "compiled", "all"):
             raise UsageError(f"mode: got {mode!r}, wanted compiled, all or one of {', '.join(MODES)}")
         if mode in MODES and not any(mode in backend.modes for backend in backends):
-            names = ", ".join(backend.name for backend in backends)
-            raise BackendError(f"mode {mode}: no requested backend has it ({names})")
+            known = "; ".join(f"{backend.name} has {', '.join(backend.modes)}" for backend in backends)
+            raise BackendError(f"mode {mode}: no requested backend has it ({known})")
 
 
 def modes_of(backend: Backend, requested: Sequence[str]) -> tuple[str, ...]:

@@ -57,6 +57,19 @@ class Profile:
     options: Mapping[str, str] = field(default_factory=dict)
     rate_floor: float | None = None
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for a choice that there is not."""
+        choices = {**CALLS, **{f"options {key}": PARAMETERS.get(key, ()) for key in self.options}}
+        given = {**{key: getattr(self, key) for key in CALLS}, **{f"options {k}": v for k, v in self.options.items()}}
+        for name, value in given.items():
+            if not choices[name]:
+                known = ", ".join(DECLARABLE)
+                raise UsageError(f"profile {name}: no option of the contract that a convention declares, only {known}")
+            if value not in choices[name]:
+                raise UsageError(f"profile {name}: got {value!r}, wanted one of {', '.join(choices[name])}")
+        if self.rate_floor is not None and not 0 < self.rate_floor < inf:
+            raise UsageError(f"profile rate_floor: got {self.rate_floor!r}, wanted a finite number above 0")
+
     @cached_property
     def parameters(self) -> Parameters:
         """The declared options among the defaults."""

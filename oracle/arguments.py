@@ -103,6 +103,8 @@ def require_positive(name: str, value: Any, dtype: Any) -> float:
     ValueError
         Not finite, not above 0, or neither once it is held in `dtype`.
     """
+    if isinstance(value, str | bytes | bool):
+        raise TypeError(f"{name}: got {value!r}, wanted a number")
     try:
         number = float(value)
     except TypeError as error:
@@ -125,7 +127,9 @@ def require_scale(value: Any, dtype: Any) -> jax.Array:
     """
     if isinstance(value, Real):
         require_positive("intensity_scale", value, dtype)
-    elif jnp.issubdtype(getattr(value, "dtype", dtype), jnp.complexfloating):
+    elif not hasattr(value, "dtype"):
+        raise TypeError(f"intensity_scale: got {value!r}, wanted a real scalar")
+    elif jnp.issubdtype(value.dtype, jnp.complexfloating):
         raise TypeError(f"intensity_scale: got {value.dtype}, wanted a real scalar")
     scale = jnp.asarray(value).astype(dtype)
     if scale.ndim != 0:

@@ -1,6 +1,7 @@
 """From a photon number to the intensity scale of a data set."""
 
 import math
+from numbers import Integral
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +48,8 @@ def intensity_scale(
     Raises
     ------
     TypeError
-        Integer, bool or complex amplitudes; a complex mask; an nphotons that is traced or no number.
+        Integer, bool or complex amplitudes; a complex mask; an nphotons that is traced or no number; pixels that are no
+        int.
     ValueError
         The argument that `source` requires is missing or has a wrong shape, a mask that does not broadcast, or a number
         is not finite and above 0.
@@ -62,6 +64,8 @@ def intensity_scale(
     require_choice("source", source, SCALE_SOURCES)
     if source == "closed_form":
         nphotons = require_positive("nphotons", nphotons, float)
+        if pixels is not None and (isinstance(pixels, bool) or not isinstance(pixels, Integral)):
+            raise TypeError(f"pixels: got {pixels!r}, wanted an int, the side N of a pattern")
         if pixels is None or pixels <= 0:
             raise ValueError(f"pixels: got {pixels!r}, wanted N > 0, the side of a pattern, for source='closed_form'")
         return jnp.asarray(math.sqrt(nphotons) / (pixels / 2))

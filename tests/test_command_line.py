@@ -177,7 +177,7 @@ def test_a_missing_backend_exits_4(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_mode_that_a_backend_lacks_exits_4() -> None:
     code, said = _invoke("run", "--backend", "torch", "--mode", "xla")
-    assert code == ExitCode.BACKEND and "mode xla: no requested backend has it (torch)" in said
+    assert code == ExitCode.BACKEND and "mode xla: no requested backend has it (torch has eager, " in said
 
 
 @pytest.mark.parametrize("command", [["run", *FAST], ["gradients", "--backend", "torch", "--backend", "jax"]])
@@ -215,3 +215,31 @@ def test_python_dash_m_is_the_same_program() -> None:
     )  # fmt: skip
     assert done.returncode == ExitCode.USAGE
     assert done.stderr.startswith("error: backend: got 'numpy'") and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check", "gradients"])
+def test_the_help_says_the_defaults(command: str) -> None:
+    words = " ".join(_invoke(command, "--help")[1].replace("│", " ").split())
+    assert "(default: float32, float64)" in words
+    if command == "run":
+        for said in ("(default: all)", "(default: eager)", "(default: all, at most 64)", "the file's own, else 1e9)"):
+            assert said in words
+
+
+def test_an_interrupt_says_that_nothing_was_decided(tmp_path: Path) -> None:
+    script, report = tmp_path / "script.py", tmp_path / "report.jsonl"
+    script.write_text("def mae(p, t):\n    raise KeyboardInterrupt\n")
+    command = [sys.executable, "-m", "conformance", "check", f"{script}:mae", "--loss", "amplitude_mae"]
+    done = subprocess.run([*command, "--report", str(report)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 130 and not report.exists()
+    assert done.stderr.strip() == "error: interrupted; this is no verdict, and no report was written"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "near"),
+    [("L2-typical", "'L2-typical' matches none of the"), ("l2-typical", "'l2-typical' matches only cases of another")],
+)
+def test_a_pattern_that_matches_nothing_says_so(losses: Path, pattern: str, near: str) -> None:
+    code, said = _invoke("check", f"{losses}:legacy", "--loss", "amplitude_mae", "--case", pattern)
+    assert code == ExitCode.NOTHING_CHECKED and near in said
+    assert pattern == "l2-typical" or "l2-typical, " in said

@@ -95,6 +95,14 @@ REFUSALS = {
     "frozen-without-value": Refusal(ValueError, "nll", options={"normaliser": "frozen_mean_intensity"}),
     "value-without-frozen": Refusal(ValueError, "nll", options={"normaliser_value": 2.0}),
     "scale-per-sample": Refusal(ValueError, "nll", scale=((3, 1, 1, 1), "float32")),
+    "scale-complex": Refusal(TypeError, "nll", scale=1j),
+    "scale-complex-array": Refusal(TypeError, "nll", scale=((), C8)),
+    "scale-none": Refusal(TypeError, "nll", scale=None),
+    "scale-text": Refusal(TypeError, "nll", scale="2"),
+    "scale-bool": Refusal(TypeError, "nll", scale=True),
+    "eps-text": Refusal(TypeError, options={"eps": "abc"}),
+    "eps-bool": Refusal(TypeError, options={"eps": True}),
+    "floor-text": Refusal(TypeError, "nll", options={"rate_guard": "log_add", "rate_floor": "1"}),
 }
 
 

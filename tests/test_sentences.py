@@ -43,16 +43,44 @@ def test_a_number_that_is_traced_or_none_is_refused(name: str) -> None:
             refused(1.0)
 
 
+@pytest.mark.parametrize("pixels", [3.5, "64", True])
+def test_a_side_that_is_no_whole_number_is_refused(pixels: Any) -> None:
+    with pytest.raises(TypeError, match=r"pixels: got .*, wanted an int"):
+        oracle.intensity_scale(1e3, source="closed_form", pixels=pixels)
+
+
 def test_the_mean_count_per_pixel_is_that_of_nphotons() -> None:
     t = jnp.asarray(np.random.default_rng(1).uniform(0, 4, (5, 2, 3, 4)), "float32")
     s = oracle.intensity_scale(360.0, target_amplitude=t)
     require_close(jnp.mean((s * t) ** 2), 360 / 12, apart(2 * t.size, "float32", SHORT))
 
 
-def test_a_data_set_without_light_has_no_scale() -> None:
-    assert oracle.intensity_scale(1.0, target_amplitude=0 * ONES) == jnp.inf
-    assert np.isnan(oracle.intensity_scale(1.0, target_amplitude=ONES.at[0, 0, 0, 0].set(nan)))
-    assert np.isnan(oracle.intensity_scale(1.0, target_amplitude=ONES.at[0, 0, 0, 0].set(jnp.inf)))
+def scale_of(framework: str, t: np.ndarray) -> float:
+    """Return the scale of a data set (B, C, H, W) for one photon."""
+    if framework == "jax":
+        return float(oracle.intensity_scale(1.0, target_amplitude=jnp.asarray(t)))
+    if framework == "torch":
+        import torch
+
+        from conformance.codepaths import torch_losses
+
+        return float(torch_losses.intensity_scale(torch.tensor(t), 1.0))
+    import tensorflow as tf
+
+    from conformance.codepaths import tensorflow_losses
+
+    return float(tensorflow_losses.intensity_scale(tf.constant(t.transpose(0, 2, 3, 1)), 1.0))
+
+
+@pytest.mark.parametrize("framework", ["jax", "torch", "tensorflow"])
+def test_a_data_set_without_light_has_no_scale(framework: str) -> None:
+    """An overflow must not become a scale of 0, under which every loss is 0."""
+    ones = np.ones(ONES.shape, np.float32)
+    assert scale_of(framework, 0 * ones) == np.inf
+    for bad in (nan, np.inf, -np.inf, 1e20):
+        spoilt = ones.copy()
+        spoilt[0, 0, 0, 0] = bad
+        assert np.isnan(scale_of(framework, spoilt))
 
 
 def test_a_negative_intensity_gives_nan() -> None:

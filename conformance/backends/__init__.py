@@ -8,6 +8,7 @@ from conformance.exit_codes import BackendError, UsageError
 __all__ = [
     "BACKENDS",
     "COMPILED",
+    "DEVICES",
     "MODES",
     "ON_REQUEST",
     "Answer",
@@ -35,6 +36,7 @@ MODES = (
 COMPILED = ("jit", "compile", "function", "xla")
 """What `compiled` stands for."""
 
+DEVICES = ("cpu", "cuda")
 BACKENDS = {
     "jax": ("conformance.backends.jax_backend", "JaxBackend", "jax and jaxlib"),
     "torch": ("conformance.backends.torch_backend", "TorchBackend", "torch"),
@@ -63,6 +65,6 @@ def load_backend(name: str) -> Backend:
     except Exception as error:  # a framework may fail to import in any way, and must then be missed aloud
         raise BackendError(
             f"backend {name}: does not import ({type(error).__name__}: {error}); "
-            f"install {extra} in this environment or choose among the others with --backend"
+            f"install {extra} in this environment, or ask other frameworks (`run --backend`, `check --framework`)"
         ) from error
     return backend

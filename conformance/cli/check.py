@@ -6,11 +6,11 @@ from typing import Annotated, Optional
 import typer
 
 from conformance.affine import describe_map
-from conformance.backends import load_backend
+from conformance.backends import BACKENDS, DEVICES, load_backend
 from conformance.case import DTYPES, dtypes_of
 from conformance.check import check_loss, require
 from conformance.cli.diagnosis import Diagnose
-from conformance.cli.options import DEVICES, Cases, Device, Dtypes, Modes, Report, Ties, finish
+from conformance.cli.options import Cases, Device, Dtypes, Modes, Report, Ties, finish
 from conformance.exit_codes import UsageError
 from conformance.golden import load
 from conformance.locate import locate
@@ -45,6 +45,7 @@ def check(
     report: Report = None,
 ) -> None:
     """Judge any loss f(prediction, target), for poisson_nll f(prediction, target, scale), on (B, C, H, W) tensors."""
+    require("framework", (framework,), tuple(BACKENDS))
     require("device", (device,), DEVICES)
     if report is not None:
         require_report_path(report)

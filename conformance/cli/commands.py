@@ -42,6 +42,8 @@ from conformance.parity import parity
 from conformance.report import require_report_path, tool_version
 from conformance.verdict import TIES, Verdict
 
+INTERRUPTED = 130
+"""What Typer exits with after Ctrl-C, as shells do."""
 UNWRITTEN = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 app = typer.Typer(
     add_completion=False,
@@ -107,10 +109,10 @@ def run(
     ties: Ties = "strict",
     case: Cases = None,
     data: Annotated[Optional[Path], typer.Option(help="judge on these diffraction frames instead of fixtures")] = None,
-    frames: Annotated[Optional[int], typer.Option(help="how many frames of --data [all, at most 64]")] = None,
+    frames: Annotated[Optional[int], typer.Option(help="how many frames of --data (default: all, at most 64)")] = None,
     nphotons: Annotated[
         Optional[float],
-        typer.Option(help="photons of a mean frame of --data [the file's own, else 1e9]"),
+        typer.Option(help="photons of a mean frame of --data (default: the file's own, else 1e9)"),
     ] = None,
     programs: Annotated[
         Optional[Path],
@@ -202,7 +204,8 @@ def version(show: Annotated[bool, typer.Option("--version", help="print the vers
 def main() -> None:
     """Run the command line; a ConformanceError becomes one line on stderr and its exit code.
 
-    So does an output that cannot be written: 1 would say that something is not conformant.
+    So does an output that cannot be written: 1 would say that something is not conformant. An interrupt says that
+    nothing was decided.
     """
     try:
         app()
@@ -210,6 +213,9 @@ def main() -> None:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(int(error.exit_code)) from error
     except (OSError, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code == INTERRUPTED:
+            typer.echo("error: interrupted; this is no verdict, and no report was written", err=True)
+            raise
         unwritten = error if isinstance(error, OSError) else error.__context__
         if not isinstance(unwritten, OSError) or unwritten.errno not in UNWRITTEN:
             raise

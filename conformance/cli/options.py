@@ -1,31 +1,35 @@
 """What the commands share: their options, the console, the backends, and how a judgement ends."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
 
-from conformance.backends import BACKENDS, Backend, load_backend
+from conformance.backends import BACKENDS, DEVICES, Backend, load_backend
 from conformance.check import require
 from conformance.cli.diagnosis import Ask, diagnosed
 from conformance.exit_codes import ExitCode
+from conformance.golden import load
 from conformance.judge import exit_code
 from conformance.report import header, write_report
 from conformance.table import FAILURES_SHOWN, FEW_FAILURES, print_failures, print_table
 from conformance.verdict import Verdict
 
-DEVICES = ("cpu", "cuda")
 WIDTH = 150
-Backends = Annotated[Optional[list[str]], typer.Option("--backend", help="jax, torch, tensorflow; repeatable [all]")]
+Backends = Annotated[
+    Optional[list[str]], typer.Option("--backend", help="jax, torch, tensorflow; repeatable (default: all)")
+]
 Dtypes = Annotated[
     Optional[list[str]],
-    typer.Option("--dtype", help="float32, float64, bfloat16, float16, all; repeatable [float32, float64]"),
+    typer.Option("--dtype", help="float32, float64, bfloat16, float16, all; repeatable (default: float32, float64)"),
 ]
 Modes = Annotated[
     Optional[list[str]],
-    typer.Option("--mode", help="eager, compiled, all, or by name: see docs/usage.md; repeatable [eager]"),
+    typer.Option("--mode", help="eager, compiled, all, or by name: see docs/usage.md; repeatable (default: eager)"),
 ]
 Device = Annotated[str, typer.Option(help="cpu or cuda")]
 Ties = Annotated[str, typer.Option(help="strict: sign(0) = 0 at exact ties; subgradient: any subgradient there")]
@@ -44,6 +48,16 @@ def loaded_backends(names: Sequence[str] | None, device: str) -> dict[str, tuple
     require("device", (device,), DEVICES)
     loaded = {name: load_backend(name) for name in dict.fromkeys(names or BACKENDS)}
     return {name: (backend, backend.environment(device)) for name, backend in loaded.items()}
+
+
+def unmatched(patterns: Sequence[str]) -> str:
+    """Return, where patterns matched nothing that is asked, what the golden set holds in their place."""
+    ids = [case.question.case_id for case in load().cases]
+    idle = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in ids)]
+    if not idle:
+        return f"case: {', '.join(map(repr, patterns))} matches only cases of another loss or convention"
+    near = get_close_matches(idle[0].lower(), ids) or ids[:3]
+    return f"case: {idle[0]!r} matches none of the {len(ids)} cases; there are {', '.join(near)}, ... (docs/cases.md)"
 
 
 def finish(
@@ -67,4 +81,6 @@ def finish(
     said = {ExitCode.CONFORMANT: "conformant", ExitCode.NOTHING_CHECKED: "nothing was checked"}
     line = f"{said.get(code, 'NOT conformant')}: {judged} verdicts, {subject['subject']}, ties {subject['ties']}"
     out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if code == ExitCode.NOTHING_CHECKED and subject.get("case"):
+        out.print(unmatched(subject["case"]), markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(int(code))

@@ -128,6 +128,8 @@ def scalar(scale: Any, like: Tensor) -> Tensor:
             raise TypeError(f"scale: got {held.dtype.name}, wanted a real scalar")
         held = tf.stop_gradient(tf.cast(held, like.dtype))
     else:
+        if not hasattr(scale, "dtype") and (isinstance(scale, bool) or not isinstance(scale, Real)):
+            raise TypeError(f"scale: got {scale!r}, wanted a real scalar")
         held = tf.constant(scale, like.dtype)
     if held.shape.rank != 0:
         raise ValueError(f"scale: got shape {held.shape}, wanted a scalar; one data set has one scale")

@@ -184,6 +184,7 @@ INTENSITY_SCALE = (
         "TypeError: an nphotons that is traced or no number",
         tests=f"{SENTENCES}test_a_number_that_is_traced_or_none_is_refused",
     ),
+    Clause("TypeError: pixels that are no int", tests=f"{SENTENCES}test_a_side_that_is_no_whole_number_is_refused"),
     Clause(
         "ValueError: The argument that `source` requires is missing or has a wrong shape, a mask that does not "
         "broadcast, or a number is not finite and above 0",

@@ -33,7 +33,7 @@ from math import sqrt
 import numpy as np
 
 from conformance.case import Array, Float64
-from conformance.codepaths.config import MAE_GAINS, choose
+from conformance.codepaths.config import MAE_GAINS, choose, require_positive
 
 OPTIMIZERS = ("adam", "sgd")
 NORMALIZATIONS = ("l2_batch", "l2_view", "l2_sample", "l2_patch")
@@ -68,6 +68,8 @@ class Settings:
 
 
 def _amplitudes(name: str, array: Array) -> Float64:
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name}: got {type(array).__name__}, wanted a NumPy array of real amplitudes")
     if array.dtype.kind not in "uif":
         raise TypeError(f"{name}: got {array.dtype}, wanted real amplitudes; take the modulus of a field")
     return array.astype(np.float64)
@@ -86,33 +88,73 @@ def norms(target: Array) -> Float64:
     return np.asarray(found)
 
 
-def patterns_in_scope(channels: int, normalization: str, batch_size: int = 1) -> int:
-    """Return how many patterns share a norm: 1 with `l2_patch`, C with `l2_sample`, else `batch_size` times C."""
+def patterns_in_scope(channels: int, normalization: str, batch_size: int | None = None) -> int:
+    """Return how many patterns share a norm: 1 with `l2_patch`, C with `l2_sample`, else `batch_size` times C.
+
+    Raises ValueError for an unknown normalization, and where samples share a norm and nobody says how many.
+    """
     choose("normalization", normalization, NORMALIZATIONS)
-    return {"l2_patch": 1, "l2_sample": channels}.get(normalization, batch_size * channels)
+    if normalization not in SHARED:
+        return {"l2_patch": 1, "l2_sample": channels}[normalization]
+    if batch_size is None or batch_size < 1:
+        raise ValueError(f"batch_size: got {batch_size}, wanted how many samples share a norm under {normalization}")
+    return batch_size * channels
 
 
-def ratios_of_photons(nphotons: float, channels: int, *, normalization: str, batch_size: int = 1) -> Ratios:
-    """Return the ratios of `unit_l2` where every pattern has `nphotons`: 1 / sqrt(photons that share a norm)."""
-    one = 1 / sqrt(patterns_in_scope(channels, normalization, batch_size) * nphotons)
+def ratios_of_photons(nphotons: float, channels: int, *, normalization: str, batch_size: int | None = None) -> Ratios:
+    """Return the ratios of `unit_l2` where every pattern has `nphotons`: 1 / sqrt(photons that share a norm).
+
+    Parameters
+    ----------
+    nphotons : float
+        Photons in one diffraction pattern, finite and above 0.
+    channels : int
+        C, the patterns of one sample.
+    normalization : {"l2_batch", "l2_view", "l2_sample", "l2_patch"}
+    batch_size : int
+        Samples that share a norm, required by `l2_batch` and `l2_view`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No number above 0, an unknown normalization, or no batch size where one is needed.
+    """
+    one = 1 / sqrt(patterns_in_scope(channels, normalization, batch_size) * require_positive("nphotons", nphotons))
     return Ratios(one, one, one, one)
 
 
 def ratios_of_data(
-    target: Array, scale: float, *, normalization: str, gain: str = "unit_l2", batch_size: int = 1
+    target: Array, scale: float, *, normalization: str, gain: str = "unit_l2", batch_size: int | None = None
 ) -> Ratios:
-    """Return the ratios for targets (B, C, H, W) at the intensity scale of the legacy MAE.
+    """Return the ratios for a data set at the intensity scale of the legacy MAE.
 
-    `batch_size` is that of the training, of which `unit_l2` with `l2_batch` depends, and nothing else does; with
-    `l2_view` it is the number of samples that a batch has of one view.
+    Parameters
+    ----------
+    target : array (B, C, H, W) of real numbers
+        Amplitudes; no sample is dark.
+    scale : float
+        s, in sqrt(photons) per unit of amplitude, finite and above 0.
+    normalization : {"l2_batch", "l2_view", "l2_sample", "l2_patch"}
+    gain : {"unit_l2", "unit_rms"}
+    batch_size : int
+        Of the training, required by `unit_l2` with `l2_batch`; with `l2_view`, how many samples a batch has of one
+        view. Nothing else depends on it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Arrays, numbers or names other than these, or no batch size where one is needed.
     """
     choose("gain", gain, MAE_GAINS)
+    require_positive("scale", scale)
     each = norms(target)
     _, channels, height, width = target.shape
+    if gain == "unit_rms" and batch_size is None:
+        batch_size = 1  # it cancels
     elements = patterns_in_scope(channels, normalization, batch_size) * height * width
     factor = sqrt(elements) if gain == "unit_rms" else 1.0
     if normalization in SHARED:
-        one = factor / (scale * sqrt(batch_size * float(np.mean(np.square(each)))))
+        one = factor / (scale * sqrt((batch_size or 1) * float(np.mean(np.square(each)))))
         return Ratios(one, one, one, one)
     if normalization == "l2_patch":
         each = norms(target.reshape(-1, 1, height, width))
@@ -150,6 +192,8 @@ def equivalent_settings(legacy: Settings, ratios: Ratios) -> Settings:
 
 def l2_matched(prediction: Array, target: Array) -> Float64:
     """Return q_b = (T_b / P_b) p_b: the prediction, rescaled per sample to the norm of the target."""
+    if prediction.shape != target.shape:
+        raise ValueError(f"shapes differ: prediction {prediction.shape}, target {target.shape}; no broadcasting")
     factor = norms(target) / norms(prediction)
     return np.asarray(prediction * factor[:, None, None, None])
 

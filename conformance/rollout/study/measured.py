@@ -68,11 +68,11 @@ def _first(arrays: dict[str, Array], names: tuple[str, ...], path: Path, what: s
     raise UsageError(f"{path}: holds none of the arrays {', '.join(names)}; a scan needs {what}")
 
 
-def _intensities(array: Array, unit: str, where: str) -> tuple[Array, Array]:
+def _intensities(array: Array, name: str, where: str) -> tuple[Array, Array]:
     """Return float64 intensities (P, N, N), and the pixels (N, N) that are finite and unsaturated in every pattern."""
     if array.dtype.kind not in "uif":
         raise UsageError(f"{where}: dtype {array.dtype}, wanted real numbers")
-    frames = frames_first(array, where)
+    frames = frames_first(array, name, where)
     if frames.shape[1] != frames.shape[2]:
         raise UsageError(f"{where}: patterns of shape {frames.shape[1:]}, wanted square ones; crop them")
     bad = ~np.isfinite(frames)
@@ -81,7 +81,7 @@ def _intensities(array: Array, unit: str, where: str) -> tuple[Array, Array]:
     sound = np.where(bad, 0, frames)
     refuse_bad_numbers(sound, where)
     sound = sound.astype(np.float64)
-    return (sound if unit == COUNTS else sound**2), np.asarray(~bad.any(axis=0))
+    return (sound if NAMED_ARRAYS[name] == COUNTS else sound**2), np.asarray(~bad.any(axis=0))
 
 
 def _probe(array: Array, size: int, where: str) -> Array:
@@ -157,7 +157,7 @@ def read_measured(source: Source, channels: int) -> Measured:
     name = _first(arrays, tuple(NAMED_ARRAYS), path, "patterns")
     probe_name = _first(arrays, PROBE_NAMES, path, "the probe")
     where = f"{path}: array {name}"
-    intensity, mask = _intensities(arrays[name], NAMED_ARRAYS[name], where)
+    intensity, mask = _intensities(arrays[name], name, where)
     count, side = intensity.shape[:2]
     if count < FEWEST:
         raise UsageError(f"{where}: {count} patterns, wanted at least {FEWEST}, one batch")
