@@ -81,8 +81,8 @@ def frames_first(array: Array, name: str, where: str) -> Array:
         return array
     if name != FRAMES_LAST:
         raise UsageError(
-            f"{where}: shape {array.shape} may be {first} frames of {second} x {third}, or {third} of {first} x {second}"
-            f"; wanted square frames (n, H, W), np.moveaxis(array, -1, 0), or these as {FRAMES_LAST}"
+            f"{where}: shape {array.shape}: {first} frames of {second} x {third}, or {third} of {first} x {second}? "
+            f"wanted square frames (n, H, W), np.moveaxis(array, -1, 0), or these as {FRAMES_LAST}"
         )
     return np.moveaxis(array, 2, 0)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.backends import COMPILED, MODES, Answer, Backend, Codepath
+from conformance.backends.answer import takes_scale
 from conformance.case import Case, Float64, Question
 from conformance.exit_codes import BackendError, ExitCode, UsageError
 from conformance.tolerance import has_loss_scale, loss_scale, smallest_normal
@@ -144,6 +145,9 @@ def examine(
             raise
         except BaseException as error:  # whatever a codepath raises is its verdict, not the judge's end
             text = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_MESSAGE]
+            if isinstance(error, TypeError) and "positional argument" in text:
+                handed = "two arrays and a scale" if takes_scale(question) else "two arrays"
+                text += f" [judged as {question.loss}, a loss is called with {handed}]"
             verdict = replace(unjudged, message=call + text)
             break
         answers.append(answer)

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle.arguments import require_choice
+
 Array = NDArray[Any]
 MODES = ("eager", "jit", "grad_of_jit", "vmap")
 WRT = ("prediction", "target")
@@ -29,11 +31,6 @@ class Evaluation:
 
     value: Array
     gradient: Array
-
-
-def _require(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}: got {value!r}, wanted one of {', '.join(choices)}")
 
 
 def _first_of_two(transformed: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,8 +72,8 @@ class Differentiated:
     """
 
     def __init__(self, loss: Callable[..., jax.Array], mode: str = "eager", wrt: str = "prediction") -> None:
-        _require("mode", mode, MODES)
-        _require("wrt", wrt, WRT)
+        require_choice("mode", mode, MODES)
+        require_choice("wrt", wrt, WRT)
         self._loss = loss
         called = jax.jit(loss) if mode == "grad_of_jit" else loss
 
@@ -172,7 +169,7 @@ class Differentiated:
 
 @contextmanager
 def _placed(dtype: str, device: str) -> Iterator[None]:
-    _require("dtype", dtype, DTYPES)
+    require_choice("dtype", dtype, DTYPES)
     with jax.enable_x64(dtype == "float64"), jax.default_device(jax.devices(device)[0]):
         yield
 

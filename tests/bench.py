@@ -4,8 +4,8 @@
 over that of the other a moment later: what slows the machine down for a while slows both. Nothing fails for being slow.
 """
 
+import argparse
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -161,7 +161,14 @@ def rows(frameworks: Sequence[str]) -> Iterator[Row]:
 
 def main() -> int:
     """Print the table."""
-    frameworks = sys.argv[1:] or list(FRAMEWORKS)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "frameworks", nargs="*", metavar="FRAMEWORK", help=f"of {', '.join(FRAMEWORKS)}; all by default"
+    )
+    frameworks = parser.parse_args().frameworks or list(FRAMEWORKS)
+    for name in frameworks:
+        if name not in FRAMEWORKS:
+            parser.error(f"got {name!r}, wanted some of {', '.join(FRAMEWORKS)}")
     print(f"value and gradient of {'x'.join(map(str, SHAPE))} float32; {os.cpu_count()} cores, {ROUNDS} rounds in turn")
     print(f"{'framework':11} {'mode':9} {'losses':22} {'ratio':>6} {'quartiles':>13} {'ms':>8} {'ms':>8}")
     for one in rows(frameworks):

@@ -3,8 +3,8 @@
 `python tests/precision.py [BACKEND ...]` prints the table that `nox -s precision` shows.
 """
 
+import argparse
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from formulas import plain_nll
+from roundings import SIX_DIGITS
 
 from conformance.backends import BACKENDS, Backend, load_backend
 from conformance.backends.answer import Codepath
@@ -21,7 +22,7 @@ from conformance.liars.operations import operations
 
 GRADIENT_CASES = ("nll-billion", "nll-shot-noise")
 DEVIANCE_CASES = ("nll-saturated-billion", "nll-shot-noise-saturated")
-WANTED = 1e-6
+WANTED = SIX_DIGITS
 """Relative error that the shipped losses promise in float32 at any count: about 16 units of roundoff."""
 LOST = 1e-1
 """Relative error above which a number is called lost, as autodiff of lambda - k log(lambda) loses it."""
@@ -75,10 +76,16 @@ def rows(names: Sequence[str], modes: Sequence[str] = ()) -> Iterator[Row]:
 
 def main() -> int:
     """Print the table; 1 if a shipped loss misses the precision that it promises."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("backends", nargs="*", metavar="BACKEND", help=f"of {', '.join(BACKENDS)}; all by default")
+    given = parser.parse_args()
+    for name in given.backends:
+        if name not in BACKENDS:
+            parser.error(f"got {name!r}, wanted some of {', '.join(BACKENDS)}")
     print(f"float32, 1e9 photons per pixel: largest relative error (wanted at most {WANTED:g})")
     print(f"{'backend':<12}{'mode':<15}{'gradient':>10}{'deviance':>10}{'autodiff of the formula':>26}")
     missed = False
-    for row in rows(sys.argv[1:] or list(BACKENDS)):
+    for row in rows(given.backends or list(BACKENDS)):
         print(f"{row.backend:<12}{row.mode:<15}{row.gradient:>10.2g}{row.deviance:>10.2g}{row.plain_gradient:>26.2g}")
         missed |= not max(row.gradient, row.deviance) <= WANTED
     print("missed" if missed else "kept")

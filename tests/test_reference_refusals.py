@@ -79,7 +79,7 @@ REFUSED: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda x: nll(x, x, reduction="sample"), ValueError, "reduction: got 'sample'"),
     (lambda x: clamp(x, x), ValueError, "rate_floor: got None, wanted a finite number above 0 for rate_guard='clamp'"),
     (lambda x: clamp(x, x, rate_floor=-1.0), ValueError, "rate_floor: got -1.0"),
-    (lambda x: clamp(x, x, rate_floor="low"), ValueError, "could not convert"),
+    (lambda x: clamp(x, x, rate_floor="low"), TypeError, "rate_floor: got 'low', wanted a number"),
     (lambda x: nll(x, x, rate_floor=1.0), ValueError, "rate_floor: got a value, wanted None for rate_guard='none'"),
     (lambda x: frozen(x, x), ValueError, "normaliser_value: got None"),
     (lambda x: frozen(x, x, normaliser_value=np.inf), ValueError, "normaliser_value: got inf"),

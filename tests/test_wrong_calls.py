@@ -75,3 +75,15 @@ def test_a_case_that_was_not_judged_is_not_counted(golden: GoldenSet) -> None:
     assert result.summary.startswith(f"conformant: {len(result.verdicts) - skipped} verdicts, {skipped} skipped, worst")
     wrong = check_loss(lambda p, t: 2 * mae(p, t), loss="amplitude_mae", dtype="float32")
     assert f" of {len(result.verdicts) - skipped} verdicts fail" in wrong.summary
+
+
+def test_a_loss_of_other_arguments_is_told_how_it_is_called() -> None:
+    def nll(p: Any, t: Any, scale: Any) -> Any:
+        return (scale * (p - t)).mean()
+
+    for loss, called, handed in (
+        ("amplitude_mae", nll, "two arrays"),
+        ("poisson_nll", mae, "two arrays and a scale"),
+    ):
+        result = check_loss(called, loss=loss, cases=f"{loss[-3:]}-typical")
+        assert f"[judged as {loss}, a loss is called with {handed}]" in result.summary
