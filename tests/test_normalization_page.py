@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from conformance.case import Array
-from conformance.codepaths.torch_functions import amplitude_l2_mae, amplitude_mae, intensity_scale, poisson_nll
+from conformance.codepaths.torch_losses import amplitude_l2_mae, amplitude_mae, intensity_scale, poisson_nll
 from conformance.rollout.migration import from_l2_match, l2_matched
 from conformance.tolerance import ARITHMETICS
 

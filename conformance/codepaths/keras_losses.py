@@ -82,7 +82,7 @@ class AmplitudeL2MAE(AmplitudeLoss):
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class AmplitudeMAE(AmplitudeLoss):
-    """`amplitude_mae` as a Keras loss, at a fixed intensity scale; `mask`, `per`, ... as in `AmplitudeLoss`."""
+    """`amplitude_mae` as a Keras loss; `scale` is the data set's s; `mask`, `per`, ... as in `AmplitudeLoss`."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class AmplitudeMAE(AmplitudeLoss):
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class PoissonNLL(AmplitudeLoss):
-    """`poisson_nll` as a Keras loss, at a fixed intensity scale; `mask`, `per`, ... as in `AmplitudeLoss`."""
+    """`poisson_nll` as a Keras loss; `scale` is the data set's s; `mask`, `per`, ... as in `AmplitudeLoss`."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class PoissonNLL(AmplitudeLoss):
 
 
 class Losses(NamedTuple):
-    """The two losses of a training run."""
+    """The two losses of a training run, each called `loss(y_true, y_pred, sample_weight=None)` on (B, H, W, C)."""
 
     mae: AmplitudeLoss
     nll: AmplitudeLoss

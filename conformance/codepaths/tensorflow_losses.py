@@ -16,13 +16,15 @@ from conformance.codepaths.config import (
     NLL_REDUCTIONS,
     NORMALISERS,
     RATE_GUARDS,
-    SCALE_SOURCES,
     SCOPES,
     choose,
     require_partner,
 )
 from conformance.codepaths.tensorflow_inputs import Tensor, identities, number, operands, scalar
+from conformance.codepaths.tensorflow_photons import intensity_scale
 from conformance.codepaths.tensorflow_reduction import count_in_scope, masked, over_scope, reduced
+
+__all__ = ["amplitude_l2_mae", "amplitude_mae", "intensity_scale", "poisson_nll"]
 
 
 def _distance(left: Tensor, right: Tensor) -> Tensor:
@@ -113,9 +115,36 @@ def amplitude_mae(
     domain: str = "amplitude",
     reduction: str = "mean",
 ) -> Tensor:
-    """Legacy MAE |s p - s t| of scaled amplitudes; `mask`, `domain`, results and errors as in `amplitude_l2_mae`.
+    """Legacy MAE of scaled amplitudes: reduce(|s p - s t|).
 
-    `scale` is a scalar, number or tensor, that gets no gradient.
+    Parameters
+    ----------
+    y_true, y_pred : Tensor
+        Target and prediction (B, H, W, C) of one dtype: float64, float32, bfloat16 or float16; complex64 or
+        complex128 in the domain `field`. The gradient flows to both.
+    scale : float or scalar tensor
+        s, in sqrt(photons) per unit of amplitude, finite and above 0; a tensor's value is not inspected. It gets no
+        gradient.
+    mask : tensor, optional
+        Bool, integer or real, nonzero = valid, four axes, each that of the target or 1. Masked elements, which may hold
+        NaN, count nowhere and get gradient 0.
+    domain : {"amplitude", "intensity", "field"}
+        Of both; an intensity's square root or a field's modulus is taken first, with gradient 0 at 0.
+    reduction : {"mean", "sum", "sample", "none"}
+
+    Returns
+    -------
+    tensor
+        Scalar; (B,) for `sample`; (B, H, W, C) for `none`. In float32 for half types.
+
+    Raises
+    ------
+    TypeError
+        A dtype that is not one of those above, two dtypes, or a scale that is no real number.
+    ValueError
+        A shape, an option or a number that is not one of those above.
+
+    Source: docs/contract.md, `amplitude_mae`.
     """
     choose("domain", domain, DOMAINS)
     choose("reduction", reduction, MAE_REDUCTIONS)
@@ -191,47 +220,3 @@ def poisson_nll(
     if normaliser == "batch_mean_amplitude":
         return result / tf.stop_gradient(reduced(t, valid, "mean") + 1e-8)
     return result if normaliser_value is None else result / number("normaliser_value", normaliser_value, p.dtype)
-
-
-def intensity_scale(y_true: Tensor, nphotons: float, *, source: str = "dataset", mask: Tensor = None) -> Tensor:
-    """Scale s that turns a normalised amplitude into one whose square is photons per pixel.
-
-        dataset:      s = sqrt(nphotons / mean over (B, C) of sum over (H, W) of t^2)
-        closed_form:  s = sqrt(nphotons) / (N / 2)
-
-    Parameters
-    ----------
-    y_true : tensor (B, H, W, C), float64, float32, bfloat16 or float16
-        t, all of the data set: a scale taken per shard or per batch is another function. For `closed_form` only its
-        shape counts, H = W = N.
-    nphotons : float
-        Mean number of photons in one diffraction pattern, finite and above 0.
-    source : {"dataset", "closed_form"}
-        `closed_form` is right only for data normalised to a mean sum of t^2 of (N / 2)^2.
-    mask : tensor of bool, integers or real floats, rank 4, each axis that of `y_true` or 1, optional
-        Nonzero: valid. Masked elements add nothing and may hold NaN; the mean is over all B * C patterns.
-
-    Returns
-    -------
-    scalar tensor
-        s, in sqrt(photons) per unit of amplitude, in the dtype of `y_true`, float32 for half types; without gradient.
-        inf for a data set without light; NaN where the sum of squares overflows or a valid element is not finite.
-
-    Raises
-    ------
-    TypeError, ValueError
-        A dtype, shape, mask or number other than these; frames that are not square for `closed_form`.
-
-    Source: docs/contract.md, `intensity_scale`, whose arguments have other names and another order.
-    """
-    choose("source", source, SCALE_SOURCES)
-    t, _, _ = operands(y_true, y_true, mask)
-    photons = number("nphotons", nphotons, t.dtype)
-    if source == "closed_form":
-        side, other = t.shape[1], t.shape[2]
-        if side is None or side != other:
-            raise ValueError(f"y_true: got shape {tuple(t.shape)}, wanted square frames of known side for closed_form")
-        return tf.constant(photons**0.5 / (side / 2), t.dtype)
-    intensity = tf.reduce_mean(tf.reduce_sum(tf.square(t), (1, 2)))
-    known = tf.where(tf.math.is_finite(intensity), intensity, tf.constant(float("nan"), t.dtype))
-    return tf.stop_gradient(tf.sqrt(photons / known))

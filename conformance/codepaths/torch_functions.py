@@ -17,7 +17,6 @@ from conformance.codepaths.config import (
     NLL_REDUCTIONS,
     NORMALISERS,
     RATE_GUARDS,
-    SCALE_SOURCES,
     SCOPES,
     choose,
     require_partner,
@@ -111,9 +110,36 @@ def amplitude_mae(
     domain: str = "amplitude",
     reduction: str = "mean",
 ) -> Tensor:
-    """Legacy MAE |s p - s t| of scaled amplitudes; `mask`, `domain`, results and errors as in `amplitude_l2_mae`.
+    """Legacy MAE of scaled amplitudes: reduce(|s p - s t|).
 
-    `scale` is a scalar s, number or tensor, that gets no gradient.
+    Parameters
+    ----------
+    input, target : Tensor
+        Prediction and target (B, C, H, W) of one dtype: float64, float32, bfloat16 or float16; complex64 or
+        complex128 in the domain `field`. The gradient flows to both.
+    scale : float or scalar tensor
+        s, in sqrt(photons) per unit of amplitude, finite and above 0; a tensor's value is not inspected. It gets no
+        gradient.
+    mask : tensor, optional
+        Bool, integer or real, nonzero = valid, four axes, each that of the target or 1. Masked elements, which may hold
+        NaN, count nowhere and get gradient 0.
+    domain : {"amplitude", "intensity", "field"}
+        Of both; an intensity's square root or a field's modulus is taken first, with gradient 0 at 0.
+    reduction : {"mean", "sum", "sample", "none"}
+
+    Returns
+    -------
+    tensor
+        Scalar; (B,) for `sample`; (B, C, H, W) for `none`. In float32 for half types.
+
+    Raises
+    ------
+    TypeError
+        A dtype that is not one of those above, two dtypes, or a scale that is no real number.
+    ValueError
+        A shape, an option or a number that is not one of those above.
+
+    Source: docs/contract.md, `amplitude_mae`.
     """
     choose("domain", domain, DOMAINS)
     choose("reduction", reduction, MAE_REDUCTIONS)
@@ -184,46 +210,3 @@ def poisson_nll(
     if normaliser == "batch_mean_amplitude":
         return result / (reduced(t.detach(), valid, "mean") + 1e-8)
     return result if normaliser_value is None else result / constant_beside("normaliser_value", normaliser_value, t)
-
-
-def intensity_scale(target: Tensor, nphotons: float, *, source: str = "dataset", mask: Tensor | None = None) -> Tensor:
-    """Scale s that turns a normalised amplitude into one whose square is photons per pixel.
-
-        dataset:      s = sqrt(nphotons / mean over (B, C) of sum over (H, W) of t^2)
-        closed_form:  s = sqrt(nphotons) / (N / 2)
-
-    Parameters
-    ----------
-    target : tensor (B, C, H, W), float64, float32, bfloat16 or float16
-        t, all of the data set: a scale taken per shard or per batch is another function. For `closed_form` only its
-        shape counts, H = W = N.
-    nphotons : float
-        Mean number of photons in one diffraction pattern, finite and above 0.
-    source : {"dataset", "closed_form"}
-        `closed_form` is right only for data normalised to a mean sum of t^2 of (N / 2)^2.
-    mask : tensor of bool, integers or real floats, rank 4, each axis that of `target` or 1, optional
-        Nonzero: valid. Masked elements add nothing and may hold NaN; the mean is over all B * C patterns.
-
-    Returns
-    -------
-    scalar tensor
-        s, in sqrt(photons) per unit of amplitude, in the dtype of `target`, float32 for half types; without gradient.
-        inf for a data set without light; NaN where the sum of squares overflows or a valid element is not finite.
-
-    Raises
-    ------
-    TypeError, ValueError
-        A dtype, shape, mask or number other than these; frames that are not square for `closed_form`.
-
-    Source: docs/contract.md, `intensity_scale`, whose arguments have other names and another order.
-    """
-    choose("source", source, SCALE_SOURCES)
-    t = operands(target, target, mask).target.detach()
-    photons = constant_beside("nphotons", nphotons, t)
-    if source == "dataset":
-        intensity = t.square().sum((2, 3)).mean()
-        return (photons / torch.where(intensity.isfinite(), intensity, torch.nan)).sqrt()
-    height, width = t.shape[2:]
-    if height != width:
-        raise ValueError(f"target: got shape {tuple(t.shape)}, wanted square frames for the source closed_form")
-    return photons.sqrt() / torch.full_like(photons, width / 2)

@@ -27,7 +27,11 @@ def _shown(module: nn.Module, names: tuple[str, ...]) -> str:
 
 
 class AmplitudeL2MAE(nn.Module):
-    """`amplitude_l2_mae` as a module; `view_ids` go to the call, with the scope `view` alone."""
+    """`amplitude_l2_mae` as a module, called `loss(prediction, target, mask=, view_ids=)` on (B, C, H, W).
+
+    `view_ids` go with the scope `view`, and with no other. Parameters, results and errors are those of the function in
+    `torch_losses`; a number or option that is none is refused where the module is made.
+    """
 
     def __init__(
         self,
@@ -65,7 +69,10 @@ class AmplitudeL2MAE(nn.Module):
 
 
 class AmplitudeMAE(nn.Module):
-    """`amplitude_mae` as a module, at a fixed intensity scale."""
+    """`amplitude_mae` as a module, called `loss(prediction, target, mask=)` on (B, C, H, W).
+
+    `scale` is the intensity scale s of the data set, a number above 0. Else as the function in `torch_losses`.
+    """
 
     def __init__(self, scale: float = 1.0, reduction: str = "mean", *, domain: str = "amplitude") -> None:
         super().__init__()
@@ -83,7 +90,10 @@ class AmplitudeMAE(nn.Module):
 
 
 class PoissonNLL(nn.Module):
-    """`poisson_nll` as a module, at a fixed intensity scale."""
+    """`poisson_nll` as a module, called `loss(prediction, target, mask=)` on (B, C, H, W).
+
+    `scale` is the intensity scale s of the data set, a number above 0. Else as the function in `torch_losses`.
+    """
 
     def __init__(
         self,
@@ -126,14 +136,23 @@ class PoissonNLL(nn.Module):
 
 
 class Losses(NamedTuple):
-    """The two losses of a training run."""
+    """The two losses of a training run, each called `loss(prediction, target, mask=)` on (B, C, H, W) amplitudes.
+
+    A `mae` of the normalisation `l2_view` wants `view_ids=` too.
+    """
 
     mae: nn.Module
     nll: nn.Module
 
 
 def build_losses(config: LossConfig) -> Losses:
-    """Return the modules that `config` describes; the NLL is the same whatever the MAE's normalisation."""
+    """Return the modules that `config` describes; the NLL is the same whatever the MAE's normalisation.
+
+    Parameters
+    ----------
+    config : LossConfig
+        Checked where it was made: nothing is refused here.
+    """
     mae: nn.Module
     scope = config.mae_scope
     if scope is None:
