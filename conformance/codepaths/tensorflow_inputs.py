@@ -3,6 +3,7 @@
 from numbers import Real
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from conformance.codepaths.config import require_positive
@@ -128,7 +129,7 @@ def scalar(scale: Any, like: Tensor) -> Tensor:
             raise TypeError(f"scale: got {held.dtype.name}, wanted a real scalar")
         held = tf.stop_gradient(tf.cast(held, like.dtype))
     else:
-        if not hasattr(scale, "dtype") and (isinstance(scale, bool) or not isinstance(scale, Real)):
+        if np.asarray(scale).dtype.kind in "bcOUS":
             raise TypeError(f"scale: got {scale!r}, wanted a real scalar")
         held = tf.constant(scale, like.dtype)
     if held.shape.rank != 0:
