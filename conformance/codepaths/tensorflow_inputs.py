@@ -130,7 +130,7 @@ def scalar(scale: Any, like: Tensor) -> Tensor:
         held = tf.stop_gradient(tf.cast(held, like.dtype))
     else:
         if np.asarray(scale).dtype.kind in "bcOUS":
-            raise TypeError(f"scale: got {scale!r}, wanted a real scalar")
+            raise TypeError(f"scale: got {type(scale).__name__} {scale!r}, wanted a real scalar")
         held = tf.constant(scale, like.dtype)
     if held.shape.rank != 0:
         raise ValueError(f"scale: got shape {held.shape}, wanted a scalar; one data set has one scale")
