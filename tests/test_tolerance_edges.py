@@ -1,7 +1,10 @@
 """Where rounding decides between two regimes, the derivation allows for both, and nowhere else."""
 
+from math import lgamma
+
 import numpy as np
 import pytest
+from roundings import SHORT, apart
 
 from conformance.case import Parameters, Question, Scale
 from conformance.golden import GoldenSet
@@ -183,3 +186,26 @@ def test_float32_holds_no_subnormal_number_that_a_machine_may_flush(domain: str)
         for pair in ((p, p + 1), (p + 1, p)):
             question = Question("small", "amplitude_mae", Parameters(domain=domain), *pair)
             assert question.holds("float32") == held and question.holds("float64")
+
+
+@pytest.mark.parametrize("constant", ["lgamma", "stirling", "saturated"])
+@pytest.mark.parametrize("dtype", ARITHMETICS)
+def test_the_terms_of_a_scale_s_error_bound_the_constants_derivatives(constant: str, dtype: str) -> None:
+    """F1 is the first derivative with respect to log a, for lgamma by the middle of psi's enclosure; F2 bounds the second."""
+    k = np.array([1e-3, 0.3, 1.5, 3.0, 40.0, 1e4])
+    if constant == "stirling":
+        k = k[k > 1]
+    formula = {
+        "lgamma": lambda k: np.array([lgamma(x + 1) for x in k]),
+        "stirling": lambda k: k * np.log(k) - k + 0.5 * np.log(2 * np.pi * k),
+        "saturated": lambda k: k * np.log(k) - k,
+    }[constant]
+    step = 2.0**-10
+    down, here, up = (formula(k * np.exp(shift)) for shift in (-step, 0.0, step))
+    first, second = (up - down) / (2 * step), (up - 2 * here + down) / step**2
+    term = constant_term(constant, k, ARITHMETICS[dtype])
+    rounding = apart(steps=SHORT) * (1 + np.abs(here) + k)
+    truncation = step**2 * (1 + k) * (1 + np.abs(np.log(k))) ** 2
+    enclosure = k / (12 * (k + 1) ** 2) if constant == "lgamma" else 0.0
+    assert np.all(np.abs(term.first - first) <= truncation + rounding / step + enclosure)
+    assert np.all(term.second >= np.abs(second) - truncation - rounding / step**2)

@@ -88,7 +88,7 @@ def l2_bounds(question: Question, value: Float64, sign: NDArray[np.int8], arithm
     free = (sign == 0) | unsettled
     loose = scopes.total(np.where(free, weight * np.abs(phat), 0.0))
     c = np.abs(coupling) + size * LEVEL_OF_REFERENCE.unit * l1 + loose
-    ordered = (size - 1) * arithmetic.accumulator
+    ordered = arithmetic.summation(size)
     cubed = (1 + once) ** 3
     grown = np.asarray(arithmetic.grow(COUPLED + GAIN + 2 * made.roundings))
     direct = both(np.asarray(arithmetic.grow(DIRECT + GAIN)), once)

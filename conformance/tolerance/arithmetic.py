@@ -54,7 +54,7 @@ class Arithmetic:
         """(1 + u)**operations - 1, without the cancellation that makes it 0 for u = 2**-53."""
         return expm1(operations * log1p(self.unit))
 
-    def summation(self, terms: int) -> float:
+    def summation(self, terms: Errors) -> Errors:
         """Relative error of a sum of `terms` non-negative numbers in any order and any tree: (terms - 1) u_a."""
         return (terms - 1) * self.accumulator
 

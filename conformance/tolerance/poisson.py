@@ -57,7 +57,7 @@ def _normaliser(question: Question, arithmetic: Arithmetic) -> tuple[float, floa
     target = finite(question.target, question)
     count = max(int(np.sum(question.valid)), 1)
     whole, size = float(np.sum(target)) / count, float(np.sum(np.abs(target))) / count
-    ordered = (count - 1) * arithmetic.accumulator
+    ordered = arithmetic.summation(count)
     mean = whole + MEAN_AMPLITUDE_OFFSET
     spread = (size + MEAN_AMPLITUDE_OFFSET) / abs(mean)
     off = (ordered + arithmetic.grow(NORMALISED + DIVISION)) * spread

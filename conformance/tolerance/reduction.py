@@ -26,7 +26,7 @@ def value_tolerance(
     """Tolerance of a weighted sum whose terms are off by `error` and are `magnitude` large."""
     errors, terms = reduced(error, question)
     magnitudes, _ = reduced(magnitude, question)
-    ordered = (terms - 1) * arithmetic.accumulator
+    ordered = arithmetic.summation(terms)
     weighting = arithmetic.grow(WEIGHT + GAIN + 1)
     size = np.where(np.isfinite(value), np.abs(value), 0.0)
     total = (errors * (1 + ordered) + ordered * magnitudes) * (1 + weighting) + weighting * size

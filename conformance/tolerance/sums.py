@@ -29,7 +29,7 @@ def energy_error(amplitudes: Float64, roundings: int, scopes: Scopes, arithmetic
     unit = scopes.least(lowest_bit(amplitudes))
     units = np.where(lit, energy / np.where(lit, unit, 1.0) ** 2, 0.0)
     exact = (units < 2.0 ** (arithmetic.bits - 1)) & (~lit | (unit**2 >= arithmetic.smallest_normal))
-    ordered = (scopes.size - 1) * arithmetic.accumulator
+    ordered = arithmetic.summation(scopes.size)
     underflow = scopes.size * arithmetic.smallest_normal / np.where(lit, energy, 1.0)
     bound = ordered + arithmetic.grow(4 + 2 * roundings) * (1 + ordered) + underflow
     return np.where(exact & (roundings == 0), 0.0, bound)
