@@ -191,7 +191,7 @@ def test_float32_holds_no_subnormal_number_that_a_machine_may_flush(domain: str)
 @pytest.mark.parametrize("constant", ["lgamma", "stirling", "saturated"])
 @pytest.mark.parametrize("dtype", ARITHMETICS)
 def test_the_terms_of_a_scale_s_error_bound_the_constants_derivatives(constant: str, dtype: str) -> None:
-    """F1 is the first derivative with respect to log a, for lgamma by the middle of psi's enclosure; F2 bounds the second."""
+    """F1 is the first derivative by log a, for lgamma by the middle of psi's enclosure; F2 bounds the second."""
     k = np.array([1e-3, 0.3, 1.5, 3.0, 40.0, 1e4])
     if constant == "stirling":
         k = k[k > 1]
