@@ -1,7 +1,7 @@
 """`check_loss`: anybody's loss against the golden truth, as a function."""
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -89,16 +89,17 @@ def _names(name: str, given: Any) -> tuple[str, ...]:
     """Return one name, or several, as a tuple; raise UsageError for what is neither."""
     if isinstance(given, str):
         return (given,)
-    if not isinstance(given, Sequence):
+    if not isinstance(given, Iterable):
         raise UsageError(f"{name}: got {given!r}, wanted a name, or a sequence of names")
-    if not given:
+    names = tuple(given)
+    if not names:
         raise UsageError(f"{name}: got none, wanted at least one name")
-    return tuple(given)
+    return names
 
 
 def _patterns_and_cases(given: Any) -> tuple[list[str], list[Case]]:
     """Return which of the entries are shell patterns, and which are cases themselves."""
-    entries = [given] if isinstance(given, str) or not isinstance(given, Sequence) else list(given)
+    entries = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     for entry in entries:
         if not isinstance(entry, str | Case):
             raise UsageError(f"cases: got {entry!r}, wanted shell patterns of case ids, or cases made elsewhere")
