@@ -36,7 +36,18 @@ AREAS = {
         ("test_not_finite.py", "test_subgradient.py", "test_subgradient_cases.py", "test_fail_open.py"),
         60,
     ),
-    "runner": Area(("judge.py",), ("test_judge.py", "test_report.py", "test_fail_open.py"), 40),
+    "runner": Area(
+        ("judge.py",),
+        (
+            "test_judge.py",
+            "test_uneven.py",
+            "test_wrong_calls.py",
+            "test_report.py",
+            "test_fail_open.py",
+            "test_narrow.py",
+        ),
+        40,
+    ),
     "golden loader": Area(
         ("golden.py", "manifest.py", "npz.py", "forms.py", "record.py"),
         ("test_archives.py", "test_record.py", "test_golden_reader.py", "test_golden_records.py"),

@@ -87,3 +87,12 @@ def test_a_loss_of_other_arguments_is_told_how_it_is_called() -> None:
     ):
         result = check_loss(called, loss=loss, cases=f"{loss[-3:]}-typical")
         assert f"[judged as {loss}, a loss is called with {handed}]" in result.summary
+
+
+@pytest.mark.parametrize("error", [RuntimeError("1 positional argument"), TypeError("unsupported operand")], ids=str)
+def test_what_a_loss_raises_itself_is_left_as_it_is(error: Exception) -> None:
+    def loss(p: Any, t: Any) -> Any:
+        raise error
+
+    result = check_loss(loss, loss="amplitude_mae", cases="mae-typical")
+    assert str(error) in result.summary and "judged as" not in result.summary
